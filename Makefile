@@ -1,0 +1,51 @@
+# The two commands a stranger needs: 'make demo' and 'make test'. Both make .venv by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format lint types contracts migrations coverage install install-dev clean
+
+demo: install
+	$(BIN)/facegallery demo
+
+test: install-dev
+	$(BIN)/python -m pytest
+
+check: install-dev format lint types contracts migrations test
+
+install: $(VENV)/installed
+install-dev: $(VENV)/installed-dev
+
+# The stamps stand for "installed since pyproject.toml last changed".
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/installed $@
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("facegallery needs Python 3.10 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+format:
+	$(BIN)/ruff format --check .
+
+lint:
+	$(BIN)/ruff check .
+
+types:
+	$(BIN)/mypy
+
+contracts:
+	$(BIN)/lint-imports
+
+migrations:
+	$(BIN)/alembic check
+
+coverage: install-dev
+	$(BIN)/python -m pytest --cov --cov-fail-under=90
+
+clean:
+	rm -rf $(VENV) build dist facegallery-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

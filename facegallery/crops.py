@@ -1,0 +1,77 @@
+"""From a detected face to the square crop that the embedder sees, and between the frames of reduced and original photo.
+
+The crop is that of facenet-pytorch's ``extract_face``, to the bit: the networks' published weights were measured on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo
+
+if TYPE_CHECKING:
+    from facegallery.domain import Pixels
+
+CROP_MARGIN_PX = 14
+"""Pixels of the crop, both sides together, that lie outside the box; facenet-pytorch's LFW notebook uses 14."""
+
+
+def crop_face(photo: Photo, face: Face) -> Pixels:
+    """Cut out a face with its margin and bring it to the embedder's size.
+
+    Args:
+        photo: The photo that the face is in.
+        face: The face, photo frame. Its box may reach beyond the photo's edge; of a box that lies outside altogether,
+            the nearest pixels of the photo are taken, so that one bad box never ends a run.
+
+    Returns:
+        shape (160, 160, 3), uint8, RGB. The box is stretched to a square, as the networks were trained.
+    """
+    height, width = photo.pixels.shape[:2]
+    left, top, right, bottom = _with_margin(_scaled(face.box_xyxy, photo.scale))
+    # Towards the photo's edge first, then to whole pixels: extract_face's order.
+    x0 = min(int(max(left, 0)), width - 1)
+    y0 = min(int(max(top, 0)), height - 1)
+    x1 = max(int(min(right, width)), x0 + 1)
+    y1 = max(int(min(bottom, height)), y0 + 1)
+    region = Image.fromarray(photo.pixels[y0:y1, x0:x1])
+    return np.array(region.resize((CROP_SIZE_PX, CROP_SIZE_PX), Image.Resampling.BILINEAR))
+
+
+def to_photo_frame(faces: list[Face], photo: Photo) -> list[Face]:
+    """Move faces from the frame of the decoded pixels to the photo frame.
+
+    Args:
+        faces: Faces as a detector found them in ``photo.pixels``.
+        photo: The photo, reduced or not.
+
+    Returns:
+        The same faces in the frame of the upright original.
+    """
+    if photo.scale == 1.0:
+        return faces
+    factor = 1.0 / photo.scale
+    return [
+        replace(
+            face,
+            box_xyxy=_scaled(face.box_xyxy, factor),
+            landmarks_xy=tuple((x * factor, y * factor) for x, y in face.landmarks_xy),
+        )
+        for face in faces
+    ]
+
+
+def _scaled(box_xyxy: BoxXyxy, factor: float) -> BoxXyxy:
+    left, top, right, bottom = box_xyxy
+    return left * factor, top * factor, right * factor, bottom * factor
+
+
+def _with_margin(box_xyxy: BoxXyxy) -> BoxXyxy:
+    left, top, right, bottom = box_xyxy
+    across = CROP_MARGIN_PX * (right - left) / (CROP_SIZE_PX - CROP_MARGIN_PX) / 2
+    down = CROP_MARGIN_PX * (bottom - top) / (CROP_SIZE_PX - CROP_MARGIN_PX) / 2
+    return left - across, top - down, right + across, bottom + down

@@ -1,0 +1,263 @@
+"""The one tree of errors that facegallery raises on purpose.
+
+    FacegalleryError
+    ├── PhotoError              this file cannot be used as a photo
+    ├── FaceChoiceNeeded        a photo has several faces (or none) where exactly one is meant
+    ├── ModelError
+    │   ├── ModelNotFound       no such model, or its file is not on this machine
+    │   ├── ModelFileRefused    the bytes or the tensors are not what they should be
+    │   ├── ModelMismatch       vectors of two models would have been compared
+    │   ├── DownloadFailed      the file could not be fetched
+    │   └── ModelFolderUnavailable  the folder of model files cannot be read or written, or is in use
+    ├── GalleryError
+    │   ├── GalleryNotFound     there is no gallery in this folder
+    │   ├── GalleryTooNew       written by a later version of the program
+    │   ├── GalleryDamaged      the database is not one, or fails its checks
+    │   ├── GalleryUnavailable  the folder cannot be read or written, or is locked for too long
+    │   ├── MemberNotFound
+    │   ├── MemberExists
+    │   └── BadName             a member's name that cannot be kept
+    └── ExplanationError        there is nothing to explain, or the picture cannot be made
+
+Every message names the file or member it is about and, after the first sentence, what to do next. The fields
+carry the same facts for programs.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+
+class FacegalleryError(Exception):
+    """Base of every error that facegallery raises on purpose."""
+
+
+class PhotoFault(str, Enum):
+    """Why a file cannot be used as a photo; the values are stable and appear in JSON."""
+
+    MISSING = "missing"
+    NOT_READABLE = "not_readable"
+    EMPTY = "empty"
+    NOT_A_PHOTO = "not_a_photo"
+    UNSUPPORTED = "unsupported"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    TOO_LARGE = "too_large"
+
+
+class PhotoError(FacegalleryError):
+    """A file that cannot be used as a photo.
+
+    Attributes:
+        path: The file.
+        fault: The kind of fault, stable for programs.
+        reason: The same in words for a person, one line, without the path.
+    """
+
+    def __init__(self, path: Path, fault: PhotoFault, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.fault = fault
+        self.reason = reason
+
+
+class FaceChoiceNeeded(FacegalleryError):
+    """Exactly one face is meant, and the photo does not say which.
+
+    Attributes:
+        path: The photo.
+        n_faces: How many faces were found in it (0 when none).
+    """
+
+    def __init__(self, path: Path, n_faces: int, advice: str) -> None:
+        found = "no face" if n_faces == 0 else f"{n_faces} faces"
+        super().__init__(f"{path}: {found} found where exactly one is meant. {advice}")
+        self.path = path
+        self.n_faces = n_faces
+
+
+class ModelError(FacegalleryError):
+    """Base of errors about embedding models and their files."""
+
+
+class ModelNotFound(ModelError):
+    """No model of this name is known, or its file is not on this machine.
+
+    Attributes:
+        name: The model asked for.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class ModelFileRefused(ModelError):
+    """A model file whose size, hash or tensors are not what they should be; it is not used.
+
+    Attributes:
+        name: The model the file was meant for.
+        path: The file.
+        expected: What was expected (a hash, a size, a layout), in words.
+        actual: What was found, in words.
+    """
+
+    def __init__(self, name: str, path: Path, *, expected: str, actual: str, advice: str) -> None:
+        super().__init__(f"{path} is refused as model '{name}': expected {expected}, found {actual}. {advice}")
+        self.name = name
+        self.path = path
+        self.expected = expected
+        self.actual = actual
+
+
+class ModelMismatch(ModelError):
+    """Two models' vectors would have been compared.
+
+    Attributes:
+        expected: Name of the model the gallery was created on.
+        actual: Name of the model that was asked for or found.
+    """
+
+    def __init__(self, expected: str, actual: str, message: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.actual = actual
+
+
+class DownloadFailed(ModelError):
+    """A model file could not be fetched; what had arrived is kept for the next attempt.
+
+    Attributes:
+        name: The model.
+        url: Where it was asked for.
+    """
+
+    def __init__(self, name: str, url: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.url = url
+
+
+class ModelFolderUnavailable(ModelError):
+    """The folder of model files cannot be read or written, is full, or another process is placing the same model.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            f"The folder of model files {path} cannot be used: {detail}. Mend that, or name another folder in "
+            "the environment variable FACEGALLERY_MODELS, and run the same command again."
+        )
+        self.path = path
+
+
+class GalleryError(FacegalleryError):
+    """Base of errors about a gallery, its folder and its members."""
+
+
+class GalleryNotFound(GalleryError):
+    """There is no gallery in the folder.
+
+    Attributes:
+        folder: Where one was looked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"There is no gallery in {folder}. Make one with 'facegallery enroll DIR' "
+            "(one folder a member), or name another with '--gallery FOLDER'."
+        )
+        self.folder = folder
+
+
+class GalleryTooNew(GalleryError):
+    """The gallery was written by a later version of the program.
+
+    Attributes:
+        folder: The gallery.
+        revision: The schema revision found in it.
+    """
+
+    def __init__(self, folder: Path, revision: str) -> None:
+        super().__init__(
+            f"The gallery in {folder} was written by a later version of facegallery (schema {revision}). "
+            "It was not touched. Upgrade the program: 'pip install --upgrade facegallery'."
+        )
+        self.folder = folder
+        self.revision = revision
+
+
+class GalleryDamaged(GalleryError):
+    """The database is not one, or fails its own checks.
+
+    Attributes:
+        path: The database file.
+    """
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            f"{path} cannot be read as a gallery: {detail}. It was not changed. "
+            "Restore it from a backup (files named *.backup-* beside it), or enroll again into another folder."
+        )
+        self.path = path
+
+
+class GalleryUnavailable(GalleryError):
+    """The gallery's folder cannot be read or written, is full, or is locked by another program for too long.
+
+    Attributes:
+        path: The file or folder concerned.
+    """
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            f"The gallery at {path} cannot be used: {detail}. Nothing was lost; mend that and "
+            "run the same command again."
+        )
+        self.path = path
+
+
+class MemberNotFound(GalleryError):
+    """No member of this name is enrolled.
+
+    Attributes:
+        name: The name asked for.
+        nearest: Enrolled names that look like it, best first.
+    """
+
+    def __init__(self, name: str, nearest: tuple[str, ...] = ()) -> None:
+        hint = f"Did you mean {' or '.join(repr(near) for near in nearest)}? " if nearest else ""
+        super().__init__(f"No member {name!r} is enrolled. {hint}'facegallery members' lists all names.")
+        self.name = name
+        self.nearest = nearest
+
+
+class MemberExists(GalleryError):
+    """A member of this name (or one that differs only in case or Unicode form) is already enrolled.
+
+    Attributes:
+        name: The name that is taken, as enrolled.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A member {name!r} is already enrolled. Choose another name.")
+        self.name = name
+
+
+class BadName(GalleryError):
+    """A member's name that cannot be kept.
+
+    Attributes:
+        name: The name as given.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name!r} cannot be a member's name: {reason}. Choose another name.")
+        self.name = name
+
+
+class ExplanationError(FacegalleryError):
+    """There is nothing to explain, or the explanation cannot be made."""

@@ -1,0 +1,59 @@
+"""Where things are on this machine, and the defaults that hold everywhere; nothing is created by asking."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+GALLERY_VARIABLE = "FACEGALLERY_GALLERY"
+"""Environment variable that names the gallery's folder."""
+
+MODELS_VARIABLE = "FACEGALLERY_MODELS"
+"""Environment variable that names the folder of fetched and imported model files."""
+
+THREADS_VARIABLE = "FACEGALLERY_THREADS"
+"""Environment variable that says how many threads torch and FAISS may each use."""
+
+DATABASE_NAME = "gallery.sqlite3"
+INDEX_NAME = "index.faiss"
+
+
+def default_gallery_folder() -> Path:
+    """The gallery's folder: ``FACEGALLERY_GALLERY``, else ``gallery`` in the platform's data folder of this person."""
+    named = os.environ.get(GALLERY_VARIABLE)
+    return Path(named).expanduser() if named else _user_data_folder() / "gallery"
+
+
+def models_folder() -> Path:
+    """The folder of fetched model files: ``FACEGALLERY_MODELS``, else ``models`` in this person's data folder."""
+    named = os.environ.get(MODELS_VARIABLE)
+    return Path(named).expanduser() if named else _user_data_folder() / "models"
+
+
+def bundled(name: str) -> Path:
+    """Path of a file or folder that travels inside the package's ``data``."""
+    return Path(str(resources.files("facegallery"))) / "data" / name
+
+
+def migrations_folder() -> Path:
+    """The Alembic scripts: inside the package when installed from a wheel, beside it in a checkout."""
+    package = Path(str(resources.files("facegallery")))
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def n_threads() -> int:
+    """Threads that each numeric library may use: ``FACEGALLERY_THREADS``, else the processors open to this process."""
+    named = os.environ.get(THREADS_VARIABLE, "")
+    if named.isdigit() and int(named) > 0:
+        return int(named)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _user_data_folder() -> Path:
+    from platformdirs import user_data_path  # only where no variable decides
+
+    return user_data_path("facegallery", appauthor=False)
