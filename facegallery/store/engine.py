@@ -1,0 +1,158 @@
+"""The connection: how SQLite is opened, how a transaction begins, and what SQLite's errors mean to a person.
+
+Python's sqlite3 would begin transactions late and only before some statements. It is told not to
+(``isolation_level=None``), and SQLAlchemy's ``begin`` event says ``BEGIN`` instead, as its documentation advises for
+all versions of Python: so a read sees one snapshot, and changes to the schema roll back like any other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+from facegallery.errors import GalleryDamaged, GalleryError, GalleryUnavailable
+
+BUSY_TIMEOUT_S = 30.0
+"""How long one writer waits for another before it gives up."""
+
+PAGE_SIZE_BYTES = 8192
+"""SQLite's page, chosen when the file is made: three templates of 2 KiB fit, where the usual 4096 holds one."""
+
+_BEGIN = "facegallery_begin"
+"""Execution option that says how this connection's transactions begin."""
+
+
+def open_engine(path: Path) -> Engine:
+    """An engine on an existing database file; it connects when first used, and never creates the file."""
+    engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=QueuePool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine, path: Path) -> Iterator[Connection]:
+    """One read transaction: everything in it is seen as of one moment."""
+    with sqlite_errors(path), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, path: Path) -> Iterator[Connection]:
+    """One write transaction: begins as a writer, so that what it reads is still true when it writes."""
+    with sqlite_errors(path), engine.connect() as connection:
+        connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def rewriting(engine: Engine, path: Path) -> Iterator[Connection]:
+    """One write transaction in which tables may be rebuilt: foreign keys are checked at its end, not on the way.
+
+    SQLite changes a table by copying it and dropping the old one, and with foreign keys enforced that drop deletes
+    every row that refers to it. The switch has no effect inside a transaction, so it is thrown before.
+    """
+    with sqlite_errors(path), engine.connect() as connection:
+        connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        _pragma(connection.connection, "foreign_keys = OFF")
+        try:
+            with connection.begin():
+                yield connection
+                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                if broken:
+                    raise GalleryDamaged(path, f"{len(broken)} rows refer to rows that are not there")
+        finally:
+            _pragma(connection.connection, "foreign_keys = ON")
+
+
+def prefer_wal(engine: Engine, path: Path) -> None:
+    """Let readers and one writer work side by side. The file remembers it; where it cannot be, SQLite works without.
+
+    The page size comes first because it can only be chosen while the file is empty.
+    """
+    with sqlite_errors(path), closing(engine.raw_connection()) as raw:
+        _pragma(raw, f"page_size = {PAGE_SIZE_BYTES}")
+        _pragma(raw, "journal_mode = WAL")
+
+
+def checkpoint(engine: Engine, path: Path) -> None:
+    """Carry the write-ahead log into the database and empty it, so that nothing removed lingers in it."""
+    with sqlite_errors(path), closing(engine.raw_connection()) as raw:
+        _pragma(raw, "wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Translate what SQLite and the file system raise; a broken constraint is a fault of ours and stays as it is.
+
+    Raises:
+        GalleryUnavailable: Locked for too long, full, not writable, cannot be opened.
+        GalleryDamaged: Not a database, or one that is broken or lacks tables.
+    """
+    try:
+        yield
+    except (DBAPIError, sqlite3.DatabaseError) as error:
+        meant = _translated(error.orig if isinstance(error, DBAPIError) else error, path)
+        if meant is None:
+            raise
+        raise meant from error
+    except OSError as error:
+        raise GalleryUnavailable(path, error.strerror or str(error)) from error
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """A plain connection that cannot change the file."""
+    return sqlite3.connect(_uri(path, "ro"), uri=True, timeout=BUSY_TIMEOUT_S)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        _uri(path, "rw"),
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,  # the pool hands a connection to one thread at a time
+    )
+    for pragma in ("foreign_keys = ON", "synchronous = FULL", "secure_delete = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(bytes(path.absolute()))}?mode={mode}"  # bytes: a folder's name need not be valid text
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _pragma(raw: PoolProxiedConnection, pragma: str) -> None:
+    """Run a PRAGMA outside of a transaction, which SQLAlchemy would begin by itself."""
+    with closing(raw.cursor()) as cursor:
+        cursor.execute(f"PRAGMA {pragma}")
+
+
+def _translated(error: BaseException | None, path: Path) -> GalleryError | None:
+    said = str(error)
+    if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.DatabaseError):
+        return None
+    if not isinstance(error, sqlite3.OperationalError) or said.startswith("no such "):
+        return GalleryDamaged(path, said)
+    return GalleryUnavailable(path, _in_words(said))
+
+
+def _in_words(said: str) -> str:
+    if "locked" in said:
+        return f"another program has been writing to it for more than {BUSY_TIMEOUT_S:.0f} seconds"
+    if "readonly" in said:
+        return "it may be read but not written"
+    if "unable to open" in said:
+        return "it cannot be opened; this person must be able to read and write both the file and its folder"
+    return said

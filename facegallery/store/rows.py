@@ -1,0 +1,231 @@
+"""What the store asks of one connection: rows are read and written here, and only ids and frozen values go back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+
+from facegallery.domain import EMBEDDING_SIZE, EnrolledFace, Face, Member, ModelIdentity, Photo
+from facegallery.errors import GalleryDamaged, MemberNotFound, ModelMismatch
+from facegallery.store.names import clean_name, name_key, nearest_names
+from facegallery.store.tables import Base, FaceRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
+
+IDS_AT_ONCE = 900
+"""SQLite before 3.32 takes at most 999 values in one statement."""
+
+
+# --- the gallery itself -------------------------------------------------------------------------------------------
+
+
+def set_up(connection: Connection, model: ModelIdentity, *, now: datetime) -> None:
+    """Write a new gallery's one row about itself."""
+    model_id = insert_row(
+        connection, ModelRow, name=model.name, fingerprint=model.fingerprint, embedding_size=EMBEDDING_SIZE
+    )
+    insert_row(connection, SettingsRow, id=1, model_id=model_id, revision=0, created_at=now)
+
+
+def gallery_model(connection: Connection, path: Path) -> tuple[int, ModelIdentity]:
+    """The id and the identity of the gallery's model.
+
+    Raises:
+        GalleryDamaged: The gallery's settings are missing.
+    """
+    query = select(ModelRow.id, ModelRow.name, ModelRow.fingerprint)
+    row = connection.execute(query.join(SettingsRow, SettingsRow.model_id == ModelRow.id)).one_or_none()
+    if row is None:
+        raise GalleryDamaged(path, "its settings are missing")
+    return row.id, ModelIdentity(row.name, row.fingerprint)
+
+
+def require_model(kept: ModelIdentity, given: ModelIdentity) -> None:
+    """Pass when two models are the same, whatever they are called.
+
+    Raises:
+        ModelMismatch: They are not.
+    """
+    if kept.fingerprint != given.fingerprint:
+        raise ModelMismatch(
+            kept.name,
+            given.name,
+            f"The gallery holds vectors of model '{kept.name}' ({kept.fingerprint[:12]}), and vectors of "
+            f"'{given.name}' ({given.fingerprint[:12]}) cannot be compared with them. "
+            f"Use '{kept.name}', or enroll into another gallery folder.",
+        )
+
+
+def revision_of(connection: Connection) -> int:
+    """The gallery's revision."""
+    return connection.execute(select(SettingsRow.revision)).scalar_one()
+
+
+def grow_revision(connection: Connection) -> None:
+    """Say that something changed."""
+    connection.execute(update(SettingsRow).values(revision=SettingsRow.revision + 1))
+
+
+# --- members ------------------------------------------------------------------------------------------------------
+
+
+def members(connection: Connection) -> list[Member]:
+    """All members, in no order."""
+    return [_member(row) for row in connection.execute(_MEMBERS).mappings()]
+
+
+def member_of(connection: Connection, member_id: int) -> Member:
+    """The member with this id, which the caller knows to be there."""
+    return _member(connection.execute(_MEMBERS.where(MemberRow.id == member_id)).mappings().one())
+
+
+def member_id_of(connection: Connection, name: str) -> int:
+    """The id of the member with this name.
+
+    Raises:
+        MemberNotFound: There is none.
+        BadName: No member can have this name.
+    """
+    found = find_member(connection, clean_name(name))
+    if found is None:
+        enrolled = connection.scalars(select(MemberRow.name).order_by(MemberRow.name_key))
+        raise MemberNotFound(name, nearest_names(name, enrolled))
+    return found
+
+
+def find_member(connection: Connection, name: str) -> int | None:
+    """The id of the member with this name, or None."""
+    return connection.scalar(select(MemberRow.id).where(MemberRow.name_key == name_key(name)))
+
+
+_MEMBERS = (
+    select(MemberRow.name, MemberRow.created_at, func.count(TemplateRow.id).label("n_templates"))
+    .outerjoin(TemplateRow, TemplateRow.member_id == MemberRow.id)
+    .group_by(MemberRow.id)
+)
+
+
+def _member(row: RowMapping) -> Member:
+    return Member(row["name"], row["n_templates"], row["created_at"])
+
+
+def members_of(connection: Connection, template_ids: Sequence[int]) -> dict[int, str]:
+    """Template id to member's name, for those that are there."""
+    query = select(TemplateRow.id, MemberRow.name).join(MemberRow, MemberRow.id == TemplateRow.member_id)
+    found: dict[int, str] = {}
+    for start in range(0, len(template_ids), IDS_AT_ONCE):
+        some = template_ids[start : start + IDS_AT_ONCE]
+        found.update((row[0], row[1]) for row in connection.execute(query.where(TemplateRow.id.in_(some))))
+    return found
+
+
+# --- photos, faces, templates -------------------------------------------------------------------------------------
+
+
+def enrolled_faces(connection: Connection, *narrowed: ColumnElement[bool]) -> list[EnrolledFace]:
+    """The enrolled faces for which all of this holds, oldest first."""
+    return [_enrolled_face(row) for row in connection.execute(_ENROLLED_FACES.where(*narrowed)).mappings()]
+
+
+def enrolled_face_of(connection: Connection, template_id: int) -> EnrolledFace:
+    """The origin of one template.
+
+    Raises:
+        KeyError: There is no such template.
+    """
+    found = enrolled_faces(connection, TemplateRow.id == template_id)
+    if not found:
+        raise KeyError(template_id)
+    return found[0]
+
+
+def photo_id_of(connection: Connection, photo: Photo, *, now: datetime) -> int:
+    """The id of the photo with these bytes, which is added if need be."""
+    found = connection.scalar(select(PhotoRow.id).where(PhotoRow.content_hash == photo.content_hash))
+    if found is not None:
+        return found
+    return insert_row(
+        connection,
+        PhotoRow,
+        content_hash=photo.content_hash,
+        path=photo.path.absolute(),
+        width_px=photo.width_px,
+        height_px=photo.height_px,
+        added_at=now,
+    )
+
+
+def insert_face(connection: Connection, face: Face, *, photo_id: int) -> int:
+    """Add a face; returns its id."""
+    return insert_row(
+        connection,
+        FaceRow,
+        photo_id=photo_id,
+        **_box(face),
+        landmarks=face.landmarks_xy,
+        probability=float(face.probability),
+    )
+
+
+def find_template(connection: Connection, face: Face, *, photo_id: int, member_id: int) -> int | None:
+    """The member's template that stands on this very box of this photo, or None."""
+    query = select(TemplateRow.id).join(FaceRow, FaceRow.id == TemplateRow.face_id)
+    query = query.where(TemplateRow.member_id == member_id, FaceRow.photo_id == photo_id)
+    return connection.scalar(query.filter_by(**_box(face)))
+
+
+def delete_member(connection: Connection, member_id: int) -> tuple[int, ...]:
+    """Remove a member, the faces and templates, and photos left without a face; returns the template ids, ascending."""
+    theirs = TemplateRow.member_id == member_id
+    removed = tuple(connection.scalars(select(TemplateRow.id).where(theirs).order_by(TemplateRow.id)))
+    faces = select(TemplateRow.face_id).where(theirs)
+    connection.execute(delete(FaceRow).where(FaceRow.id.in_(faces)))  # the templates go with their faces
+    connection.execute(delete(MemberRow).where(MemberRow.id == member_id))
+    in_use = select(FaceRow.id).where(FaceRow.photo_id == PhotoRow.id).exists()
+    connection.execute(delete(PhotoRow).where(~in_use))
+    return removed
+
+
+def insert_row(connection: Connection, table: type[Base], **values: object) -> int:
+    """Add one row; returns its id."""
+    return int(connection.execute(insert(table).values(**values)).lastrowid)
+
+
+_ENROLLED_FACES = (
+    select(
+        TemplateRow.id,
+        TemplateRow.created_at,
+        MemberRow.name,
+        PhotoRow.path,
+        PhotoRow.content_hash,
+        FaceRow.box_left,
+        FaceRow.box_top,
+        FaceRow.box_right,
+        FaceRow.box_bottom,
+        FaceRow.landmarks,
+        FaceRow.probability,
+    )
+    .join(MemberRow, MemberRow.id == TemplateRow.member_id)
+    .join(FaceRow, FaceRow.id == TemplateRow.face_id)
+    .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
+    .order_by(TemplateRow.id)
+)
+
+
+def _enrolled_face(row: RowMapping) -> EnrolledFace:
+    return EnrolledFace(
+        template_id=row["id"],
+        member=row["name"],
+        photo_path=row["path"],
+        content_hash=row["content_hash"],
+        face=Face(
+            (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"]), row["landmarks"], row["probability"]
+        ),
+        enrolled_at=row["created_at"],
+    )
+
+
+def _box(face: Face) -> dict[str, float]:
+    left, top, right, bottom = (float(edge) for edge in face.box_xyxy)
+    return {"box_left": left, "box_top": top, "box_right": right, "box_bottom": bottom}
