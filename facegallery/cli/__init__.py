@@ -1,0 +1,1 @@
+"""The command line: parse, call the gallery, print. The only place that prints or exits."""

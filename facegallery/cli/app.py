@@ -1,0 +1,69 @@
+"""The command line's assembly and its edge: every error of the tree is caught here, once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from facegallery.cli import demonstration, enrolling, explaining, health, identifying, members, models
+from facegallery.cli.console import ERROR, note
+from facegallery.errors import FacegalleryError
+from facegallery.version import __version__
+
+app = typer.Typer(
+    name="facegallery",
+    help="Recognise the members of a group in photos, on your own machine, and show why.",
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 some inputs were skipped.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facegallery {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+for _command in (
+    enrolling.enroll,
+    identifying.identify,
+    explaining.explain,
+    identifying.verify,
+    identifying.detect,
+    members.members,
+    members.show,
+    members.rename,
+    members.forget,
+    enrolling.init,
+    health.doctor,
+    demonstration.demo,
+):
+    app.command()(_command)
+app.add_typer(models.app, name="model")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; errors of the tree become one message and exit code 1.
+
+    Args:
+        arguments: Without the program's name; None takes those of this process.
+    """
+    try:
+        app(arguments, prog_name="facegallery")
+    except FacegalleryError as error:
+        note(f"Error: {error}")
+        sys.exit(ERROR)

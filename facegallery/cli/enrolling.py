@@ -1,0 +1,124 @@
+"""Commands ``init`` and ``enroll``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facegallery.cli.console import (
+    INTERRUPTED,
+    SOME_SKIPPED,
+    GalleryOption,
+    advance,
+    note,
+    open_or_create,
+    progress,
+    say,
+)
+
+if TYPE_CHECKING:
+    from facegallery import Gallery
+    from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="Model of a new gallery. Default: vggface2 if here, else starter."),
+]
+
+
+def init(gallery: GalleryOption = None, model: ModelOption = None) -> None:
+    """Make an empty gallery. 'enroll' does this by itself where there is none."""
+    from facegallery import Gallery
+
+    if Gallery.exists(gallery):
+        with Gallery.open(gallery) as opened:
+            if model is not None:
+                opened.require_model(model)
+            say(f"There is a gallery in {opened.folder} already, on model '{opened.model.name}'. Nothing was changed.")
+        return
+    with open_or_create(gallery, model) as made:
+        say(f"Made a gallery in {made.folder}. Next: facegallery enroll DIR (one folder a member)")
+
+
+def enroll(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="DIR | PHOTO...", help="A folder with one folder a member; or photos.")
+    ],
+    member: Annotated[
+        str | None,
+        typer.Option("--member", "-m", metavar="NAME", help="The photos (or folders) are all of this member."),
+    ] = None,
+    face: Annotated[
+        int | None,
+        typer.Option("--face", min=1, metavar="N", help="Which face of the one photo, as 'detect' numbers them."),
+    ] = None,
+    gallery: GalleryOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Enroll members from photos: a folder with one folder a member, or --member NAME and photos.
+
+    A photo with several faces gives the face that fits the member's other photos; where nothing tells them apart it
+    is skipped. Photos already enrolled (the same bytes under any name) take no work. Stop it at any time: the same
+    command goes on.
+    """
+    from facegallery.gallery.enrollment import MemberPhotos, plan_folder
+    from facegallery.walk import find_photos
+
+    if member is None and (len(inputs) != 1 or not inputs[0].is_dir()):
+        raise typer.BadParameter("Give one folder that holds one folder a member, or --member NAME and photos.")
+    if face is not None and (member is None or len(inputs) != 1 or inputs[0].is_dir()):
+        raise typer.BadParameter("--face N goes with --member NAME and exactly one photo.")
+    plan = plan_folder(inputs[0]) if member is None else [MemberPhotos(member, tuple(find_photos(inputs)), face)]
+    if not any(entry.photos for entry in plan):
+        raise typer.BadParameter(f"There is no photo to enroll in {inputs[0]}: it should hold one folder a member.")
+    with open_or_create(gallery, model) as opened:
+        raise typer.Exit(_run(opened, plan))
+
+
+def _run(gallery: Gallery, plan: list[MemberPhotos]) -> int:
+    """Enroll with a progress bar, then the summary. Returns the exit code."""
+    outcomes: list[EnrollOutcome] = []
+    total = sum(len(entry.photos) for entry in plan)
+    interrupted = False
+    with progress("Enrolling", total) as bar:
+        try:
+            for outcome in gallery.enroll(plan):
+                outcomes.append(outcome)
+                advance(bar)
+        except KeyboardInterrupt:
+            interrupted = True
+    _summary(outcomes)
+    if interrupted:
+        done = f"Stopped after {len(outcomes)} of {total} photos."
+        note(f"{done} All that is named above is kept; the same command goes on.")
+        return INTERRUPTED
+    gallery.refresh_index()
+    return SOME_SKIPPED if any(outcome.skipped for outcome in outcomes) else 0
+
+
+def _summary(outcomes: list[EnrollOutcome]) -> None:
+    for outcome in outcomes:
+        if outcome.notice:
+            note(f"{outcome.path}: {outcome.notice}")
+    counts = Counter(outcome.status.value for outcome in outcomes)
+    members = {outcome.member for outcome in outcomes if outcome.status.value == "enrolled"}
+    say(f"Enrolled {_photos(counts['enrolled'])} of {len(members)} member{'s' * (len(members) != 1)}.")
+    if counts["already"]:
+        say(f"Already there: {_photos(counts['already'])}.")
+    skipped = [outcome.skipped for outcome in outcomes if outcome.skipped]
+    if skipped:
+        say(f"Skipped {_photos(len(skipped))}:")
+        for entry in skipped:
+            say(f"  {entry.path}: {entry.reason}")
+    if any(entry.code == "several_faces" for entry in skipped):
+        note(
+            "For a photo with several faces: add photos in which the member is alone, or name the face: "
+            "facegallery enroll --member NAME PHOTO --face N ('facegallery detect PHOTO --draw DIR' shows the numbers)."
+        )
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'s' * (count != 1)}"

@@ -1,0 +1,221 @@
+"""Commands ``identify``, ``verify`` and ``detect``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facegallery.cli.console import (
+    SOME_SKIPPED,
+    GalleryOption,
+    advance,
+    note,
+    progress,
+    safe,
+    say,
+    stdout,
+    table,
+)
+from facegallery.domain import ScoreRule, SkippedPhoto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from facegallery.gallery.analysis import FaceAnalyzer
+    from facegallery.gallery.detecting import DetectedPhoto
+    from facegallery.gallery.identification import IdentifiedPhoto
+    from facegallery.gallery.verification import Verification
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="PHOTO | DIR...", help="Photos, or folders of photos.")]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold", "-t", min=-1.0, max=1.0, help="Similarity that a match needs.", show_default="the model's"
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DrawOption = Annotated[
+    Path | None, typer.Option("--draw", metavar="DIR", help="Draw boxes, names and landmarks; one PNG a photo.")
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Model to compare with. Default: the gallery's.")
+]
+
+
+def identify(
+    inputs: Inputs,
+    threshold: ThresholdOption = None,
+    score: Annotated[
+        ScoreRule, typer.Option("--score", help="A member's best template, or the mean of the member's templates.")
+    ] = ScoreRule.BEST,
+    top: Annotated[int, typer.Option("--top", "-k", min=1, help="Candidates to report for each face.")] = 2,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a face.")] = False,
+    draw: DrawOption = None,
+    gallery: GalleryOption = None,
+) -> None:
+    """Say who is in each photo: a member's name, or unknown.
+
+    Exit code 3 says that some inputs were skipped.
+    """
+    from facegallery import Gallery
+    from facegallery.cli.report import as_json as json_text
+    from facegallery.cli.report import identification_csv, identification_document
+    from facegallery.gallery.analysis import expand
+    from facegallery.gallery.drawing import Drawings, draw_identified
+
+    if as_json and as_csv:
+        raise typer.BadParameter("Choose one of --json and --csv.")
+    results: list[IdentifiedPhoto | SkippedPhoto] = []
+    drawings = Drawings(draw) if draw is not None else None
+    with Gallery.open(gallery) as opened:
+        found = expand(inputs)
+        model, limit = opened.model.name, opened.default_threshold if threshold is None else threshold
+        with progress("Identifying", len(found)) as bar:
+            for result in opened.identify(found, threshold=limit, score=score, top=top):
+                results.append(result)
+                if drawings is not None and not isinstance(result, SkippedPhoto):
+                    draw_identified(result, drawings)
+                advance(bar)
+    skipped = [entry for entry in results if isinstance(entry, SkippedPhoto)]
+    if as_json:
+        document = identification_document(results, model=model, threshold=limit, score=score, top=top)
+        sys.stdout.write(json_text(document) + "\n")
+    elif as_csv:
+        sys.stdout.write(identification_csv(results))
+    else:
+        print_identified([entry for entry in results if not isinstance(entry, SkippedPhoto)], top=top)
+    _finish(skipped, drawings)
+
+
+def print_identified(photos: Iterable[IdentifiedPhoto], *, top: int = 2) -> None:
+    """The table of decisions, one row a face."""
+    rows = table("photo", "face", "decision", "similarity", "threshold", "next", "margin", right=_NUMBERS)
+    for photo in photos:
+        for face in photo.faces:
+            decision = face.decision
+            others = [candidate for candidate in decision.candidates if candidate != decision.best][: max(top - 1, 1)]
+            rows.add_row(
+                safe(photo.path),
+                f"{face.number}",
+                safe(decision.member or "unknown"),
+                _number(decision.best.similarity if decision.best else None),
+                _number(decision.threshold),
+                safe(", ".join(f"{other.member} {other.similarity:.2f}" for other in others))
+                if decision.member
+                else safe(f"nearest {decision.best.member}" if decision.best else ""),
+                _number(decision.margin),
+            )
+        if not photo.faces:
+            rows.add_row(safe(photo.path), "", "no face", "", "", "", "")
+        if photo.notice:
+            note(f"{photo.path}: {photo.notice}")
+    stdout().print(rows)
+
+
+_NUMBERS = ("face", "similarity", "threshold", "margin")
+
+
+def verify(
+    photo_a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
+    photo_b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    face_a: Annotated[int | None, typer.Option("--face-a", min=1, metavar="N", help="Which face of A.")] = None,
+    face_b: Annotated[int | None, typer.Option("--face-b", min=1, metavar="N", help="Which face of B.")] = None,
+    threshold: ThresholdOption = None,
+    as_json: JsonOption = False,
+    gallery: GalleryOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Say whether two photos show the same person. Needs no gallery."""
+    from facegallery.gallery.verification import verify_photos
+
+    answer = verify_photos(
+        _analyzer(gallery, model), (photo_a, photo_b), face_numbers=(face_a, face_b), threshold=threshold
+    )
+    _print_verification(answer, as_json=as_json)
+
+
+def _print_verification(answer: Verification, *, as_json: bool) -> None:
+    from facegallery.cli.report import as_json as json_text
+    from facegallery.cli.report import verification_fields
+
+    if as_json:
+        sys.stdout.write(json_text(verification_fields(answer)) + "\n")
+        return
+    verdict = "Same person" if answer.verdict.value == "match" else "Not shown to be the same person"
+    say(f"{verdict}: similarity {answer.similarity:.2f}, threshold {answer.threshold:.2f} (model '{answer.model}').")
+
+
+def detect(
+    inputs: Inputs,
+    as_json: JsonOption = False,
+    draw: DrawOption = None,
+) -> None:
+    """Find the faces in photos: boxes, landmarks, probability. Needs no gallery."""
+    from facegallery.cli.report import as_json as json_text
+    from facegallery.cli.report import detection_document
+    from facegallery.gallery.analysis import expand
+    from facegallery.gallery.detecting import detect_photos
+    from facegallery.gallery.drawing import Drawings, draw_detected
+
+    results: list[DetectedPhoto | SkippedPhoto] = []
+    drawings = Drawings(draw) if draw is not None else None
+    found = expand(inputs)
+    with progress("Detecting", len(found)) as bar:
+        for result in detect_photos(found):
+            results.append(result)
+            if drawings is not None and not isinstance(result, SkippedPhoto):
+                draw_detected(result, drawings)
+            advance(bar)
+    if as_json:
+        sys.stdout.write(json_text(detection_document(results)) + "\n")
+    else:
+        _print_detected([entry for entry in results if not isinstance(entry, SkippedPhoto)])
+    _finish([entry for entry in results if isinstance(entry, SkippedPhoto)], drawings)
+
+
+def _print_detected(photos: Iterable[DetectedPhoto]) -> None:
+    rows = table("photo", "face", "probability", "left", "top", "right", "bottom", right=_DETECTION_NUMBERS)
+    for photo in photos:
+        for number, face in enumerate(photo.faces, start=1):
+            rows.add_row(
+                safe(photo.path), f"{number}", f"{face.probability:.3f}", *(f"{side:.0f}" for side in face.box_xyxy)
+            )
+        if not photo.faces:
+            rows.add_row(safe(photo.path), "", "no face", "", "", "", "")
+        if photo.notice:
+            note(f"{photo.path}: {photo.notice}")
+    stdout().print(rows)
+
+
+_DETECTION_NUMBERS = ("face", "probability", "left", "top", "right", "bottom")
+
+
+def _finish(skipped: list[SkippedPhoto], drawings: object) -> None:
+    """Say what was skipped and where pictures are; exit code 3 when something was skipped."""
+    from facegallery.gallery.drawing import Drawings
+
+    if isinstance(drawings, Drawings) and drawings.written:
+        note(f"Drew {len(drawings.written)} picture{'s' * (len(drawings.written) != 1)} into {drawings.folder}")
+    for entry in skipped:
+        note(f"Skipped {entry.path}: {entry.reason}")
+    if skipped:
+        raise typer.Exit(SOME_SKIPPED)
+
+
+def _analyzer(gallery: Path | None, model: str | None) -> FaceAnalyzer:
+    """On the named model; else on the gallery's, where there is a gallery; else on the best model here."""
+    from facegallery import Gallery
+    from facegallery.gallery.analysis import default_analyzer
+
+    if model is None and Gallery.exists(gallery):
+        with Gallery.open(gallery) as opened:
+            return opened.analyzer
+    return default_analyzer(model)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

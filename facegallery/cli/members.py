@@ -1,0 +1,85 @@
+"""Commands ``members``, ``show``, ``rename`` and ``forget``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from facegallery.cli.console import GalleryOption, note, safe, say, stdout, table
+from facegallery.cli.identifying import JsonOption
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A member's name; upper and lower case are the same.")]
+
+
+def members(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
+    """List the members."""
+    from facegallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        found, model = opened.members(), opened.model.name
+    if as_json:
+        from facegallery.cli.report import as_json as json_text
+        from facegallery.cli.report import member_fields
+
+        sys.stdout.write(json_text({"model": model, "members": [member_fields(member) for member in found]}) + "\n")
+        return
+    if not found:
+        note("The gallery is empty. Next: facegallery enroll DIR (one folder a member)")
+        return
+    rows = table("member", "photos", "since", right=("photos",))
+    for member in found:
+        rows.add_row(safe(member.name), f"{member.n_templates}", f"{member.created_at:%Y-%m-%d}")
+    stdout().print(rows)
+
+
+def show(name: Name, as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
+    """Show one member and the photos the member was enrolled from."""
+    from facegallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        member, faces = opened.member(name), opened.enrolled_faces(name)
+    if as_json:
+        from facegallery.cli.report import as_json as json_text
+        from facegallery.cli.report import enrolled_fields, member_fields
+
+        sys.stdout.write(
+            json_text({**member_fields(member), "enrolled": [enrolled_fields(face) for face in faces]}) + "\n"
+        )
+        return
+    say(f"{member.name}: {member.n_templates} enrolled, since {member.created_at:%Y-%m-%d}")
+    rows = table("photo", "face (left, top, right, bottom)", "probability", "enrolled", right=("probability",))
+    for entry in faces:
+        box = ", ".join(f"{side:.0f}" for side in entry.face.box_xyxy)
+        rows.add_row(
+            safe(entry.photo_path), box, f"{entry.face.probability:.3f}", f"{entry.enrolled_at:%Y-%m-%d %H:%M}"
+        )
+    stdout().print(rows)
+
+
+def rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW")], gallery: GalleryOption = None) -> None:
+    """Give a member another name."""
+    from facegallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        old = opened.member(name).name
+        renamed = opened.rename(name, new)
+    say(f"{old} is now {renamed.name}.")
+
+
+def forget(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    gallery: GalleryOption = None,
+) -> None:
+    """Remove a member for good: name, vectors, photo records, index entries. The photos themselves are not touched."""
+    from facegallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        member = opened.member(name)
+        if not yes:
+            question = f"Forget {safe(member.name)} and all {member.n_templates} templates? This cannot be undone."
+            typer.confirm(question, abort=True, err=True)
+        removed = opened.forget(name)
+    say(f"Forgot {member.name}: {removed} template{'s' * (removed != 1)} removed.")

@@ -1,0 +1,209 @@
+"""Answers as JSON and CSV. The keys and columns are stable: programs may rely on them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from facegallery.domain import Candidate, Decision, EnrolledFace, Face, Member, ScoreRule, SkippedPhoto
+from facegallery.gallery.detecting import DetectedPhoto
+from facegallery.gallery.identification import IdentifiedPhoto
+from facegallery.gallery.verification import Verification
+
+CSV_COLUMNS = (
+    "path",
+    "face",
+    "decision",
+    "member",
+    "similarity",
+    "threshold",
+    "nearest",
+    "runner_up",
+    "runner_up_similarity",
+    "margin",
+    "left_px",
+    "top_px",
+    "right_px",
+    "bottom_px",
+    "probability",
+    "skipped",
+)
+
+
+def face_fields(number: int, face: Face) -> dict[str, Any]:
+    """One detection: box and landmarks in pixels of the upright photo."""
+    return {
+        "face": number,
+        "box_xyxy": [round(value, 2) for value in face.box_xyxy],
+        "landmarks_xy": [[round(x, 2), round(y, 2)] for x, y in face.landmarks_xy],
+        "probability": round(face.probability, 6),
+    }
+
+
+def decision_fields(decision: Decision) -> dict[str, Any]:
+    """One decision. ``member`` is null unless it is a match; ``nearest`` is the best candidate in any case."""
+    return {
+        "decision": decision.verdict.value,
+        "member": decision.member,
+        "nearest": decision.best.member if decision.best else None,
+        "similarity": _rounded(decision.best.similarity if decision.best else None),
+        "threshold": decision.threshold,
+        "runner_up": _candidate(decision.runner_up) if decision.runner_up else None,
+        "margin": _rounded(decision.margin),
+        "taken": list(decision.taken),
+    }
+
+
+def identification_document(
+    results: Iterable[IdentifiedPhoto | SkippedPhoto], *, model: str, threshold: float, score: ScoreRule, top: int
+) -> dict[str, Any]:
+    """Everything that ``identify`` found, as one document."""
+    results = list(results)
+    return {
+        "model": model,
+        "threshold": threshold,
+        "score": score.value,
+        "photos": [
+            {
+                "path": str(photo.path),
+                "content_hash": photo.content_hash,
+                "width_px": photo.width_px,
+                "height_px": photo.height_px,
+                "notice": photo.notice,
+                "faces": [
+                    {
+                        **face_fields(face.number, face.face),
+                        **decision_fields(face.decision),
+                        "candidates": [_candidate(candidate) for candidate in face.decision.candidates[:top]],
+                    }
+                    for face in photo.faces
+                ],
+            }
+            for photo in results
+            if isinstance(photo, IdentifiedPhoto)
+        ],
+        "skipped": [skipped_fields(entry) for entry in results if isinstance(entry, SkippedPhoto)],
+    }
+
+
+def skipped_fields(skipped: SkippedPhoto) -> dict[str, str]:
+    """One photo that was left out."""
+    return {"path": str(skipped.path), "code": skipped.code, "reason": skipped.reason}
+
+
+def as_json(document: object) -> str:
+    """A document as JSON text, always valid UTF-8: undecodable bytes of a file's name become JSON escapes."""
+    return _text(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def identification_csv(results: Iterable[IdentifiedPhoto | SkippedPhoto]) -> str:
+    """One row a face, one for a photo without faces, one for a skipped photo; every text field is quoted."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, CSV_COLUMNS, restval=None, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        if isinstance(result, SkippedPhoto):
+            writer.writerow(_row(path=_text(result.path), skipped=f"{result.code}: {result.reason}"))
+        elif not result.faces:
+            writer.writerow(_row(path=_text(result.path), decision="no_face"))
+        else:
+            writer.writerows(_face_rows(result))
+    return out.getvalue()
+
+
+def _face_rows(photo: IdentifiedPhoto) -> Sequence[dict[str, Any]]:
+    rows = []
+    for found in photo.faces:
+        fields = decision_fields(found.decision)
+        runner_up = fields["runner_up"] or {}
+        left, top, right, bottom = (round(value, 2) for value in found.face.box_xyxy)
+        rows.append(
+            _row(
+                path=_text(photo.path),
+                face=found.number,
+                decision=fields["decision"],
+                member=fields["member"],
+                similarity=fields["similarity"],
+                threshold=fields["threshold"],
+                nearest=fields["nearest"],
+                runner_up=runner_up.get("member"),
+                runner_up_similarity=runner_up.get("similarity"),
+                margin=fields["margin"],
+                left_px=left,
+                top_px=top,
+                right_px=right,
+                bottom_px=bottom,
+                probability=round(found.face.probability, 6),
+            )
+        )
+    return rows
+
+
+def _row(**fields: Any) -> dict[str, Any]:
+    """A CSV row in which what does not apply is empty."""
+    return {column: "" if fields.get(column) is None else fields[column] for column in CSV_COLUMNS}
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {"rank": candidate.rank, "member": candidate.member, "similarity": _rounded(candidate.similarity)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _text(value: object) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def detection_document(results: Iterable[DetectedPhoto | SkippedPhoto]) -> dict[str, Any]:
+    """Everything that ``detect`` found, as one document."""
+    results = list(results)
+    return {
+        "photos": [
+            {
+                "path": str(photo.path),
+                "width_px": photo.width_px,
+                "height_px": photo.height_px,
+                "notice": photo.notice,
+                "faces": [face_fields(number, face) for number, face in enumerate(photo.faces, start=1)],
+            }
+            for photo in results
+            if not isinstance(photo, SkippedPhoto)
+        ],
+        "skipped": [skipped_fields(entry) for entry in results if isinstance(entry, SkippedPhoto)],
+    }
+
+
+def verification_fields(answer: Verification) -> dict[str, Any]:
+    """A 1:1 answer."""
+    return {
+        "decision": answer.verdict.value,
+        "similarity": _rounded(answer.similarity),
+        "threshold": answer.threshold,
+        "model": answer.model,
+        "photos": [
+            {"path": str(path), **face_fields(number, face)}
+            for path, number, face in zip(answer.paths, answer.face_numbers, answer.faces, strict=True)
+        ],
+    }
+
+
+def member_fields(member: Member) -> dict[str, Any]:
+    """One member."""
+    return {"name": member.name, "n_templates": member.n_templates, "created_at": member.created_at.isoformat()}
+
+
+def enrolled_fields(enrolled: EnrolledFace) -> dict[str, Any]:
+    """One enrolled face."""
+    return {
+        "template_id": enrolled.template_id,
+        "photo": str(enrolled.photo_path),
+        "content_hash": enrolled.content_hash,
+        "box_xyxy": [round(value, 2) for value in enrolled.face.box_xyxy],
+        "probability": round(enrolled.face.probability, 6),
+        "enrolled_at": enrolled.enrolled_at.isoformat(),
+    }

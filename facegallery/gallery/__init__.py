@@ -1,0 +1,1 @@
+"""The gallery: enrollment, identification, verification and explanation over one folder."""

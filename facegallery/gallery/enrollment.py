@@ -1,0 +1,245 @@
+"""Enrollment: from folders of photos to templates, one transaction a photo.
+
+Photos with a single face are stored as they come. Photos with several wait until the member's others are known, and the
+face that fits those is taken (see :mod:`facegallery.matching.choice`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, Photo, SkippedPhoto, Vectors
+from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
+from facegallery.gallery.analysis import FaceAnalyzer, pick_face, skipped_photo
+from facegallery.images import decode, load_file
+from facegallery.matching.choice import choose_faces
+from facegallery.store import Store
+from facegallery.store.names import clean_name, name_key
+from facegallery.walk import find_photos, loose_photos, member_folders
+
+NO_FACE = "no_face"
+SEVERAL_FACES = "several_faces"
+OTHER_MEMBER = "other_member"
+NO_MEMBER = "no_member"
+BAD_NAME = "bad_name"
+
+SAME_FACE_OVERLAP = 0.5
+"""Intersection over union from which two boxes in the same bytes are one face."""
+
+
+class EnrollStatus(str, Enum):
+    """What became of one photo."""
+
+    ENROLLED = "enrolled"
+    ALREADY = "already"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollOutcome:
+    """What became of one photo.
+
+    Attributes:
+        member: The member it was offered for; empty for a file that belongs to no member.
+        path: The file.
+        status: Enrolled now, there already (the same bytes), or skipped.
+        skipped: Code and reason when skipped, else None.
+        n_faces: Faces found; None where the photo was not searched.
+        notice: Something to know though the photo could be read, or None.
+    """
+
+    member: str
+    path: Path
+    status: EnrollStatus
+    skipped: SkippedPhoto | None = None
+    n_faces: int | None = None
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPhotos:
+    """Photos offered for one member.
+
+    Attributes:
+        member: The name.
+        photos: Files, or what is wrong with an input.
+        face_number: Which face of the (only) photo is the member's, from 1; None leaves the choice to the rules.
+    """
+
+    member: str
+    photos: tuple[Path | SkippedPhoto, ...]
+    face_number: int | None = None
+
+
+def plan_folder(root: Path) -> list[MemberPhotos]:
+    """One entry for each folder in ``root``; photos that lie beside the folders are reported as skipped.
+
+    Raises:
+        PhotoError: ``root`` is not a folder that can be read.
+    """
+    plan = [MemberPhotos(member=name, photos=tuple(find_photos([folder]))) for name, folder in member_folders(root)]
+    loose = tuple(
+        SkippedPhoto(path, NO_MEMBER, "lies beside the members' folders; put it into the folder of its member")
+        for path in loose_photos(root)
+    )
+    return [*plan, MemberPhotos(member="", photos=loose)] if loose else plan
+
+
+def enroll_photos(
+    store: Store, analyzer: Callable[[], FaceAnalyzer], plan: Iterable[MemberPhotos]
+) -> Iterator[EnrollOutcome]:
+    """Enroll photos and say of each what became of it, as soon as that is known.
+
+    Each photo is stored in a transaction of its own: the run may be stopped at any moment, and the same call goes on
+    where it stopped.
+
+    Args:
+        store: Where templates are kept.
+        analyzer: Gives detector and embedder on the gallery's model. Not called, and so no network loaded, when all
+            photos are there already.
+        plan: Members and their photos.
+
+    Yields:
+        One outcome a photo; those of a photo with several faces come last within their member.
+    """
+    for entry in plan:
+        yield from _MemberEnrollment(store, analyzer, entry.member, entry.face_number).run(entry.photos)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A photo with several faces, waiting for the member's other photos. Its pixels are let go."""
+
+    photo: Photo
+    n_faces: int
+    faces: list[EmbeddedFace]
+
+
+class _MemberEnrollment:
+    """Enrolls the photos of one member."""
+
+    def __init__(
+        self, store: Store, analyzer: Callable[[], FaceAnalyzer], member: str, face_number: int | None
+    ) -> None:
+        self._store = store
+        self._analyzer = analyzer
+        self._member = member
+        self._face_number = face_number
+        self._waiting: list[_Waiting] = []
+
+    def run(self, photos: Sequence[Path | SkippedPhoto]) -> Iterator[EnrollOutcome]:
+        try:
+            clean_name(self._member)
+        except BadName as error:  # known before any work is done; one bad folder name does not stop the others
+            photos = [
+                entry if isinstance(entry, SkippedPhoto) else SkippedPhoto(entry, BAD_NAME, str(error))
+                for entry in photos
+            ]
+        for entry in photos:
+            outcome = self._skip(entry) if isinstance(entry, SkippedPhoto) else self._take(entry)
+            if outcome is not None:
+                yield outcome
+        yield from self._settle()
+
+    def _take(self, path: Path) -> EnrollOutcome | None:
+        """Enroll one file, or put it aside (None) when it has several faces."""
+        try:
+            file = load_file(path)
+            if already := self._already(path, file.content_hash):
+                return already
+            photo = decode(file)
+        except PhotoError as error:
+            return self._skip(skipped_photo(error))
+        faces = self._analyzer().analyze(photo)
+        if self._face_number is not None:
+            return self._take_number(photo, faces, self._face_number)
+        free = self._not_of_others(photo, faces)
+        if faces and not free:
+            return self._skip(SkippedPhoto(path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
+        if not free:
+            return self._skip(SkippedPhoto(path, NO_FACE, "no face was found in it"), n_faces=0)
+        if len(faces) == 1:
+            return self._keep(photo, faces[0], n_faces=1)
+        self._waiting.append(_Waiting(photo.without_pixels(), len(faces), free))
+        return None
+
+    def _take_number(self, photo: Photo, faces: list[EmbeddedFace], number: int) -> EnrollOutcome:
+        try:
+            chosen = faces[pick_face(photo.path, faces, number, option="--face")]
+        except FaceChoiceNeeded as error:
+            code = SEVERAL_FACES if faces else NO_FACE
+            return self._skip(
+                SkippedPhoto(photo.path, code, f"{error.n_faces} faces found, none of them is number {number}")
+            )
+        if not self._not_of_others(photo, [chosen]):
+            return self._skip(SkippedPhoto(photo.path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
+        return self._keep(photo, chosen, n_faces=len(faces))
+
+    def _settle(self) -> Iterator[EnrollOutcome]:
+        """Choose the member's face in the photos that waited."""
+        if not self._waiting:
+            return
+        choices = choose_faces(
+            [np.stack([face.embedding for face in waiting.faces]) for waiting in self._waiting],
+            self._anchors(),
+            threshold=self._analyzer().model.spec.threshold,
+        )
+        for waiting, choice in zip(self._waiting, choices, strict=True):
+            photo = waiting.photo
+            if already := self._already(photo.path, photo.content_hash):
+                yield already  # the same bytes lay in the folder twice
+            elif choice is None:
+                reason = f"{waiting.n_faces} faces, and nothing tells which is {self._member}'s"
+                yield self._skip(SkippedPhoto(photo.path, SEVERAL_FACES, reason), n_faces=waiting.n_faces)
+            else:
+                yield self._keep(photo, waiting.faces[choice], n_faces=waiting.n_faces)
+
+    def _anchors(self) -> Vectors:
+        """The member's templates, those of this run among them; shape (0, 512) before the first."""
+        try:
+            return self._store.templates(self._member).vectors
+        except MemberNotFound:
+            return np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
+
+    def _already(self, path: Path, content_hash: str) -> EnrollOutcome | None:
+        for enrolled in self._store.faces_of_photo(content_hash):
+            if name_key(enrolled.member) == name_key(self._member):
+                return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
+        return None
+
+    def _not_of_others(self, photo: Photo, faces: list[EmbeddedFace]) -> list[EmbeddedFace]:
+        """Faces that are not enrolled for another member from these very bytes (a photo of two may lie in both
+        folders).
+        """
+        others = self._store.faces_of_photo(photo.content_hash)
+        return [
+            face
+            for face in faces
+            if all(overlap(face.face.box_xyxy, other.face.box_xyxy) < SAME_FACE_OVERLAP for other in others)
+        ]
+
+    def _enrolled_for(self, photo: Photo) -> str:
+        names = sorted({enrolled.member for enrolled in self._store.faces_of_photo(photo.content_hash)})
+        return f"its face is already enrolled as {', '.join(names)}"
+
+    def _keep(self, photo: Photo, face: EmbeddedFace, *, n_faces: int) -> EnrollOutcome:
+        self._store.enroll(self._member, photo, face=face, model=self._analyzer().embedder.model)
+        return EnrollOutcome(self._member, photo.path, EnrollStatus.ENROLLED, n_faces=n_faces, notice=photo.notice)
+
+    def _skip(self, skipped: SkippedPhoto, *, n_faces: int | None = None) -> EnrollOutcome:
+        return EnrollOutcome(self._member, skipped.path, EnrollStatus.SKIPPED, skipped=skipped, n_faces=n_faces)
+
+
+def overlap(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> float:
+    """Intersection over union of two boxes in one frame, in [0, 1]."""
+    width = min(a_xyxy[2], b_xyxy[2]) - max(a_xyxy[0], b_xyxy[0])
+    height = min(a_xyxy[3], b_xyxy[3]) - max(a_xyxy[1], b_xyxy[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a_xyxy, b_xyxy))
+    return width * height / (areas - width * height)

@@ -1,0 +1,392 @@
+"""Gallery: the one public API. The command line, a service and a notebook call the same methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from facegallery.domain import EnrolledFace, Member, ModelIdentity, ScoreRule, SkippedPhoto
+from facegallery.errors import GalleryNotFound, ModelMismatch, PhotoError
+from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
+from facegallery.store import Store
+from facegallery.weights.files import InstalledModel, ModelFiles
+
+if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
+    from facegallery.gallery.analysis import FaceAnalyzer
+    from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
+    from facegallery.gallery.explaining import Explanation
+    from facegallery.gallery.identification import IdentifiedPhoto
+    from facegallery.gallery.search import MemberSearch
+    from facegallery.gallery.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryHealth:
+    """What ``doctor`` reports about a gallery.
+
+    Attributes:
+        n_members: Enrolled members.
+        n_templates: Stored embeddings.
+        schema_revision: Revision of the database's schema.
+        store_revision: Counts the changes of the stored rows.
+        faults: What the store's own checks found; empty when all is well.
+        index_state: Whether the index file belongs to the store's present state, in words.
+    """
+
+    n_members: int
+    n_templates: int
+    schema_revision: str
+    store_revision: int
+    faults: tuple[str, ...]
+    index_state: str
+
+
+class Gallery:
+    """Members, their templates, and every question that can be asked of them.
+
+    Make one with :meth:`open` or :meth:`create` and use it as a context manager::
+
+        with Gallery.open("my-gallery") as gallery:
+            for photo in gallery.identify(["party.jpg"]):
+                print(photo.path, [face.decision.member for face in photo.faces])
+
+    Networks and index are loaded by the first call that needs them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        store: Store,
+        models: ModelFiles,
+        load_analyzer: Callable[[InstalledModel], FaceAnalyzer],
+    ) -> None:
+        """Wire a gallery from its parts; :meth:`open` and :meth:`create` do this for everyday use.
+
+        Args:
+            folder: The gallery's folder.
+            store: Its open store; closed by :meth:`close`.
+            models: The model files of this machine.
+            load_analyzer: Loads detector and embedder for a model.
+        """
+        self.folder = folder
+        self._store = store
+        self._models = models
+        self._load_analyzer = load_analyzer
+        self._analyzer: FaceAnalyzer | None = None
+        self._search: tuple[int, ScoreRule, MemberSearch] | None = None
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def exists(folder: Path | str | None = None) -> bool:
+        """Whether there is a gallery in the folder (default: this person's gallery)."""
+        return (_folder(folder) / DATABASE_NAME).is_file()
+
+    @classmethod
+    def open(cls, folder: Path | str | None = None) -> Gallery:
+        """Open an existing gallery, upgrading its database if it is older than the program (after a backup).
+
+        Args:
+            folder: The gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
+
+        Raises:
+            GalleryNotFound: There is none in the folder.
+            GalleryTooNew: A later version of the program wrote it.
+            GalleryDamaged: It is not a gallery's database.
+            GalleryUnavailable: The folder cannot be read or written.
+        """
+        path = _folder(folder)
+        if not cls.exists(path):
+            raise GalleryNotFound(path)
+        return cls._wired(path, Store.open(path / DATABASE_NAME))
+
+    @classmethod
+    def create(cls, folder: Path | str | None = None, *, model: str | None = None) -> Gallery:
+        """Create an empty gallery on one model, which it keeps for life.
+
+        Args:
+            folder: The new gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
+            model: Name of the model; None takes ``vggface2`` if its file is on this machine, else ``starter``.
+
+        Raises:
+            GalleryUnavailable: There is a gallery already, or the folder cannot be written.
+            ModelNotFound: The model is unknown or its file is not here.
+        """
+        path = _folder(folder)
+        files = ModelFiles.default()
+        installed = files.find(model or files.default_name())
+        return cls._wired(path, Store.create(path / DATABASE_NAME, model=installed.identity))
+
+    @classmethod
+    def _wired(cls, folder: Path, store: Store) -> Gallery:
+        def load(model: InstalledModel) -> FaceAnalyzer:
+            from facegallery.gallery.analysis import load_analyzer
+
+            return load_analyzer(model)
+
+        return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load)
+
+    def close(self) -> None:
+        """Let go of the database. Calling it twice does no harm."""
+        self._store.close()
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the model -------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The model the gallery was created on."""
+        return self._store.model()
+
+    def installed_model(self) -> InstalledModel:
+        """The file of the gallery's model.
+
+        Raises:
+            ModelNotFound: It is not on this machine.
+            ModelMismatch: The file of that name holds another model than the gallery was created on.
+        """
+        ours = self.model
+        installed = self._models.find(ours.name)
+        if installed.fingerprint != ours.fingerprint:
+            raise ModelMismatch(
+                ours.fingerprint,
+                installed.fingerprint,
+                f"The gallery in {self.folder} was created on another version of model '{ours.name}' "
+                f"(sha256 {ours.fingerprint[:12]}...) than the one on this machine ({installed.fingerprint[:12]}...). "
+                f"Their vectors cannot be compared. Bring the old file back with 'facegallery model import', or enroll "
+                f"again into a new folder: 'facegallery --gallery FOLDER enroll DIR'.",
+            )
+        return installed
+
+    def require_model(self, name: str) -> None:
+        """Check that the gallery is on the named model.
+
+        Raises:
+            ModelMismatch: It is on another one. A gallery never changes its model silently.
+        """
+        if name != self.model.name:
+            raise ModelMismatch(
+                self.model.name,
+                name,
+                f"The gallery in {self.folder} is on model '{self.model.name}' and stays on it. For '{name}', "
+                f"enroll into another folder: 'facegallery --gallery FOLDER enroll DIR --model {name}'.",
+            )
+
+    @property
+    def default_threshold(self) -> float:
+        """The similarity a match needs unless a call says otherwise: the model's."""
+        return self.installed_model().spec.threshold
+
+    @property
+    def analyzer(self) -> FaceAnalyzer:
+        """Detector and embedder of the gallery's model, loaded at first use."""
+        if self._analyzer is None:
+            self._analyzer = self._load_analyzer(self.installed_model())
+        return self._analyzer
+
+    # --- enrollment ------------------------------------------------------------------------------------------------
+
+    def enroll(self, plan: Iterable[MemberPhotos]) -> Iterator[EnrollOutcome]:
+        """Enroll photos; see :func:`facegallery.gallery.enrollment.enroll_photos`.
+
+        Stopping the iteration, or the program, loses nothing that was reported as enrolled.
+        """
+        from facegallery.gallery.enrollment import enroll_photos
+
+        yield from enroll_photos(self._store, lambda: self.analyzer, plan)
+
+    # --- questions -------------------------------------------------------------------------------------------------
+
+    def identify(
+        self,
+        inputs: Iterable[Path | str | SkippedPhoto],
+        *,
+        threshold: float | None = None,
+        score: ScoreRule = ScoreRule.BEST,
+        top: int | None = None,
+    ) -> Iterator[IdentifiedPhoto | SkippedPhoto]:
+        """Say who is in each photo.
+
+        Args:
+            inputs: Photos and folders of photos. What was skipped while they were looked for comes out as it went in.
+            threshold: The similarity that a match needs, in [-1, 1], 0.0 among them; None takes the model's.
+            score: How a member's similarity is made from the member's templates.
+            top: Candidates to report for each face; None takes the best and the runner-up.
+
+        Yields:
+            One value a photo, as it is done: its faces with decisions, or why it was skipped.
+        """
+        from facegallery.gallery.analysis import expand, read_and_analyze, skipped_photo
+        from facegallery.gallery.identification import N_CANDIDATES, identify_faces
+
+        limit = self.default_threshold if threshold is None else threshold
+        for found in expand(inputs):
+            if isinstance(found, SkippedPhoto):
+                yield found
+                continue
+            try:
+                photo, faces = read_and_analyze(self.analyzer, found)
+            except PhotoError as error:
+                yield skipped_photo(error)
+                continue
+            search = self._member_search(score)
+            yield identify_faces(photo, faces, search=search, threshold=limit, top=top or N_CANDIDATES)
+
+    def verify(
+        self,
+        photo_a: Path | str,
+        photo_b: Path | str,
+        *,
+        face_numbers: tuple[int | None, int | None] = (None, None),
+        threshold: float | None = None,
+    ) -> Verification:
+        """Compare the faces of two photos; see :func:`facegallery.gallery.verification.verify_photos`."""
+        from facegallery.gallery.verification import verify_photos
+
+        return verify_photos(
+            self.analyzer, (Path(photo_a), Path(photo_b)), face_numbers=face_numbers, threshold=threshold
+        )
+
+    def explain(
+        self,
+        path: Path | str,
+        *,
+        member: str | None = None,
+        face_number: int | None = None,
+        layer: str | None = None,
+        threshold: float | None = None,
+    ) -> Explanation:
+        """Show why a face was decided as it was.
+
+        Args:
+            path: The photo.
+            member: Compare with this member's nearest template; None takes the member that was named, or the nearest.
+            face_number: Which face, from 1 as ``identify`` numbers them; None takes the one most similar to the member.
+            layer: Layer of the maps; None takes the default.
+            threshold: As in :meth:`identify`.
+
+        Raises:
+            PhotoError: The file cannot be used as a photo.
+            FaceChoiceNeeded: It has no face, or none of that number.
+            MemberNotFound: No such member.
+            ExplanationError: The gallery is empty, or there is no such layer.
+        """
+        import numpy as np
+
+        from facegallery.gallery.analysis import pick_face, read_and_analyze
+        from facegallery.gallery.explaining import DEFAULT_LAYER, explain_face, no_template
+        from facegallery.gallery.identification import identify_faces, stack_embeddings
+
+        named = None if member is None else self._store.member(member).name
+        photo, faces = read_and_analyze(self.analyzer, Path(path))
+        if not faces or face_number is not None:
+            pick_face(photo.path, faces, face_number, option="--face")
+        limit = self.default_threshold if threshold is None else threshold
+        search = self._member_search(ScoreRule.BEST)
+        decisions = [face.decision for face in identify_faces(photo, faces, search=search, threshold=limit).faces]
+        templates = self._store.templates(named)
+        if len(templates.ids) == 0:
+            raise no_template(named or "The gallery")
+        similarities = stack_embeddings(faces) @ templates.vectors.T
+        position = int(similarities.max(axis=1).argmax()) if face_number is None else face_number - 1
+        best = decisions[position].best
+        if named is None and best is not None and best.template_id is not None:
+            row = int(np.flatnonzero(templates.ids == best.template_id)[0])
+        else:
+            row = int(similarities[position].argmax())
+        return explain_face(
+            photo,
+            faces,
+            position,
+            decision=decisions[position],
+            template=(self._store.enrolled_face(int(templates.ids[row])), templates.vectors[row]),
+            network=self.analyzer.network,
+            layer=layer or DEFAULT_LAYER,
+        )
+
+    # --- members ---------------------------------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """All members in natural order of their names."""
+        return self._store.members()
+
+    def member(self, name: str) -> Member:
+        """One member; the name is compared without regard to case and Unicode form. Raises MemberNotFound."""
+        return self._store.member(name)
+
+    def enrolled_faces(self, name: str) -> list[EnrolledFace]:
+        """A member's enrolled faces and the photos they are from. Raises MemberNotFound."""
+        return self._store.enrolled_faces(name)
+
+    def health(self) -> GalleryHealth:
+        """What ``doctor`` reports about the gallery; reads everything once and changes nothing."""
+        from facegallery.index_file import describe
+        from facegallery.store.migrate import SCHEMA_REVISION
+
+        stamp = self._store.stamp()
+        return GalleryHealth(
+            n_members=len(self._store.members()),
+            n_templates=stamp.count,
+            schema_revision=SCHEMA_REVISION,
+            store_revision=stamp.revision,
+            faults=tuple(self._store.check()),
+            index_state=describe(self.folder / INDEX_NAME, stamp),
+        )
+
+    def rename(self, old: str, new: str) -> Member:
+        """Give a member another name. Raises MemberNotFound, MemberExists or BadName."""
+        return self._store.rename(old, new)
+
+    def forget(self, name: str) -> int:
+        """Remove a member with all vectors, faces and photo records, from the index too.
+
+        Returns:
+            How many templates were removed.
+
+        Raises:
+            MemberNotFound: No such member.
+        """
+        removed = self._store.forget(name)
+        self._search = None
+        self.refresh_index()
+        return len(removed)
+
+    # --- the index -------------------------------------------------------------------------------------------------
+
+    def refresh_index(self) -> None:
+        """Bring the index file up to the store's revision, so that the next command need not."""
+        from facegallery.index_file import open_index
+
+        open_index(self.folder / INDEX_NAME, stamp=self._store.stamp(), templates=self._store.templates)
+
+    def _member_search(self, score: ScoreRule) -> MemberSearch:
+        """The search for a score rule, made again when the store has changed (also by another process)."""
+        from facegallery.gallery.search import BestTemplateSearch, CentroidSearch
+        from facegallery.index_file import open_index
+
+        revision = self._store.revision()
+        if self._search is None or self._search[:2] != (revision, score):
+            search: MemberSearch
+            if score is ScoreRule.CENTROID:
+                search = CentroidSearch(self._store.templates())
+            else:
+                path = self.folder / INDEX_NAME
+                index, _ = open_index(path, stamp=self._store.stamp(), templates=self._store.templates)
+                search = BestTemplateSearch(index, self._store.members_of)
+            self._search = (revision, score, search)
+        return self._search[2]
+
+
+def _folder(folder: Path | str | None) -> Path:
+    return default_gallery_folder() if folder is None else Path(folder).expanduser()

@@ -1,0 +1,105 @@
+"""What ``doctor`` looks at: versions, model files, the gallery's schema and index, threads. Changes nothing."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from facegallery.errors import FacegalleryError
+from facegallery.gallery.gallery import Gallery
+from facegallery.settings import INDEX_NAME, default_gallery_folder, n_threads
+from facegallery.threads import limit_faiss, limit_torch
+from facegallery.version import __version__
+from facegallery.weights.files import ModelFiles
+
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "facenet-pytorch",
+    "faiss-cpu",
+    "sqlalchemy",
+    "alembic",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "typer",
+    "rich",
+)
+OPTIONAL_LIBRARIES = ("pillow-heif",)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        what: What was looked at.
+        state: What was found, in words, with the next step where something is wrong.
+        ok: Whether it is as it should be.
+    """
+
+    what: str
+    state: str
+    ok: bool = True
+
+    def fields(self) -> dict[str, object]:
+        """The finding for JSON."""
+        return {"what": self.what, "state": self.state, "ok": self.ok}
+
+
+def examine(folder: Path | None = None) -> list[Finding]:
+    """Look at the installation and at the gallery in the folder (default: this person's)."""
+    return [*_versions(), *_threads(), *_models(), *_gallery(folder)]
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("facegallery", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for name in LIBRARIES:
+        try:
+            yield Finding(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "missing: pip install --force-reinstall facegallery", ok=False)
+    for name in OPTIONAL_LIBRARIES:
+        try:
+            yield Finding(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "not installed: HEIC photos are skipped (pip install 'facegallery[heic]')")
+    yield Finding("SQLite", sqlite3.sqlite_version)
+
+
+def _threads() -> Iterator[Finding]:
+    yield Finding("threads", f"{n_threads()} allowed, torch {limit_torch()}, FAISS {limit_faiss()}")
+
+
+def _models() -> Iterator[Finding]:
+    for check in ModelFiles.default().verify():
+        yield Finding(f"model {check.name}", f"{check.path}: {check.detail}", ok=check.ok)
+
+
+def _gallery(folder: Path | None) -> Iterator[Finding]:
+    where = folder or default_gallery_folder()
+    if not Gallery.exists(where):
+        yield Finding("gallery", f"none in {where} yet: facegallery enroll DIR makes one")
+        return
+    try:
+        with Gallery.open(where) as gallery:
+            yield from _opened_gallery(gallery)
+    except FacegalleryError as error:
+        yield Finding("gallery", str(error), ok=False)
+
+
+def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:
+    health = gallery.health()
+    yield Finding("gallery", f"{gallery.folder}, {health.n_members} members, {health.n_templates} templates")
+    yield Finding("schema", f"revision {health.schema_revision}, store revision {health.store_revision}")
+    yield Finding("database", "; ".join(health.faults) or "passes its checks", ok=not health.faults)
+    try:
+        model = gallery.installed_model()
+        yield Finding("gallery's model", f"'{model.spec.name}', sha256 {model.fingerprint}")
+    except FacegalleryError as error:
+        yield Finding("gallery's model", str(error), ok=False)
+    yield Finding("index", f"{gallery.folder / INDEX_NAME}: {health.index_state}")

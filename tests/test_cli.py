@@ -1,0 +1,385 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facegallery.cli.console import safe
+from tests.conftest import RunCli
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def here(gallery_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The enrolled gallery as this person's default."""
+    monkeypatch.setenv("FACEGALLERY_GALLERY", str(gallery_folder))
+    return gallery_folder
+
+
+# --- enroll -------------------------------------------------------------------------------------------------------
+
+
+def test_enroll_makes_a_gallery_says_its_model_and_sums_up(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
+    """The first enrollment names folder and model, with what the model means; a second run finds everything there."""
+    folder = tmp_path / "in" / "Ada"
+    folder.mkdir(parents=True)
+    for number in (1, 2):
+        (folder / f"{number}.jpg").write_bytes((sample_group / "enroll" / "Ada" / f"{number}.jpg").read_bytes())
+    first = run_cli("enroll", folder.parent)
+    assert (first.code, first.out) == (0, "Enrolled 2 photos of 1 member.\n")
+    assert "on model 'starter': LFW 0.919" in first.err
+    assert "facegallery model pull vggface2" in first.err
+    (folder / "3.jpg").write_text("no photo")
+    second = run_cli("enroll", folder.parent)
+    assert second.code == 3
+    assert "Enrolled 0 photos of 0 members.\nAlready there: 2 photos.\nSkipped 1 photo:\n" in second.out
+    assert f"  {folder / '3.jpg'}: " in second.out
+
+
+def test_enroll_wants_one_folder_or_a_member(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """What cannot be meant is a usage error, before any work."""
+    photo = sample_group / "probe" / "ada-2.jpg"
+    assert run_cli("enroll", photo).code == 2
+    assert run_cli("enroll", sample_group, sample_group).code == 2
+    assert run_cli("enroll", sample_group / "enroll", "--face", "1").code == 2
+    assert run_cli("enroll").code == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run_cli("enroll", empty).code == 2
+    assert run_cli("enroll", tmp_path / "gone").code == 2
+
+
+def test_a_gallery_keeps_its_model(run_cli: RunCli, here: Path, sample_group: Path) -> None:
+    """Another --model on an existing gallery is an error that says what to do."""
+    result = run_cli("enroll", sample_group / "enroll", "--model", "vggface2")
+    assert result.code == 1
+    assert "is on model 'starter' and stays on it" in result.err
+    assert result.out == ""
+
+
+def test_init_is_said_and_is_harmless_twice(run_cli: RunCli, tmp_path: Path) -> None:
+    """The second init changes nothing and says so."""
+    assert "Made a gallery" in run_cli("init", "-g", tmp_path / "new").out
+    assert "Nothing was changed" in run_cli("init", "-g", tmp_path / "new").out
+    assert run_cli("init", "-g", tmp_path / "new", "--model", "vggface2").code == 1
+
+
+def test_ctrl_c_in_enroll_keeps_what_was_said(sample_group: Path, tmp_path: Path) -> None:
+    """SIGINT while it works: exit code 130, a summary, and a gallery that opens and goes on."""
+    gallery = tmp_path / "gallery"
+    command = [sys.executable, "-m", "facegallery", "enroll", str(sample_group / "enroll"), "-g", str(gallery)]
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while n_enrolled(gallery) == 0 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    kept = n_enrolled(gallery)
+    assert 0 < kept < 24
+    assert "the same command goes on" in err
+    again = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert f"Already there: {kept} photo" in again.stdout
+    assert f"Enrolled {24 - kept} photos" in again.stdout
+    assert n_enrolled(gallery) == 24
+    assert "Enrolled" in out
+
+
+def n_enrolled(gallery: Path) -> int:
+    """Templates in a gallery that another process writes."""
+    import sqlite3
+
+    if not (gallery / "gallery.sqlite3").exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{gallery / 'gallery.sqlite3'}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM templates").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # its tables are not there yet
+
+
+# --- identify -----------------------------------------------------------------------------------------------------
+
+
+def test_identify_prints_a_row_a_face(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """Names, unknown, no face; the notice and what was skipped go to standard error, exit code 3."""
+    Image.new("RGB", (64, 64)).save(tmp_path / "nobody.png")
+    (tmp_path / "bad.jpg").write_text("no photo")
+    wrong_suffix = tmp_path / "really-a-png.jpg"
+    Image.open(sample_group / "probe" / "dan-1.jpg").save(wrong_suffix, format="PNG")
+    result = run_cli("identify", sample_group / "probe" / "stranger-1a.jpg", tmp_path)
+    assert result.code == 3
+    rows = {Path(row.split()[0]).name: row for row in result.out.splitlines() if "/" in row}
+    assert "unknown" in rows["stranger-1a.jpg"]
+    assert "nearest" in rows["stranger-1a.jpg"]
+    assert "no face" in rows["nobody.png"]
+    assert "Dan" in rows["really-a-png.jpg"]
+    assert f"{wrong_suffix}: " in result.err
+    assert f"Skipped {tmp_path / 'bad.jpg'}: " in result.err
+
+
+def test_json_is_one_document_with_stable_keys(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """Keys that programs rely on; numbers that agree with each other; skipped inputs listed; all in one document."""
+    result = run_cli("identify", sample_group / "group.jpg", tmp_path / "gone.jpg", "--json", "--top", "3", "-t", "0.6")
+    assert result.code == 3
+    document = json.loads(result.out)
+    assert list(document) == ["model", "threshold", "score", "photos", "skipped"]
+    assert (document["model"], document["threshold"], document["score"]) == ("starter", 0.6, "best")
+    assert document["skipped"] == [
+        {"path": str(tmp_path / "gone.jpg"), "code": "missing", "reason": document["skipped"][0]["reason"]}
+    ]
+    (photo,) = document["photos"]
+    assert list(photo) == ["path", "content_hash", "width_px", "height_px", "notice", "faces"]
+    assert [face["face"] for face in photo["faces"]] == [1, 2, 3, 4, 5]
+    for face in photo["faces"]:
+        assert list(face) == [
+            "face", "box_xyxy", "landmarks_xy", "probability",
+            "decision", "member", "nearest", "similarity", "threshold", "runner_up", "margin", "taken", "candidates",
+        ]  # fmt: skip
+        assert len(face["landmarks_xy"]) == 5
+        assert [candidate["rank"] for candidate in face["candidates"]] == [1, 2, 3]
+        assert (face["member"] is not None) == (face["decision"] == "match") == (face["similarity"] >= 0.6)
+        assert face["margin"] == pytest.approx(face["similarity"] - face["runner_up"]["similarity"], abs=2e-6)
+
+
+def test_csv_survives_any_name(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """A comma, quotes and a line break in a member's name and in a file's name come back as they were."""
+    name = 'Ada "the first",\nCountess'
+    assert run_cli("rename", "Ada", name).code == 0
+    photo = tmp_path / 'a, "b".jpg'
+    photo.write_bytes((sample_group / "probe" / "ada-2.jpg").read_bytes())
+    result = run_cli("identify", photo, tmp_path / "gone.jpg", "--csv")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    assert result.code == 3
+    assert (rows[0]["path"], rows[0]["member"], rows[0]["decision"]) == (str(photo), name, "match")
+    assert rows[1]["skipped"].startswith("missing: ")
+    assert run_cli("identify", photo, "--csv", "--json").code == 2
+
+
+def test_names_cannot_forge_lines_or_move_the_cursor(run_cli: RunCli, here: Path) -> None:
+    """Control characters, line breaks and direction overrides are shown escaped."""
+    assert safe("a\x1b[31mb\nc\u202ed\udcff") == "a\\x1b[31mb\\nc\\u202ed\\udcff"
+    assert run_cli("rename", "Ada", "Ada\x1b[2J\nBea").code == 0
+    listing = run_cli("members").out
+    assert "\x1b" not in listing
+    assert "Ada\\x1b[2J\\nBea" in listing
+
+
+def test_draw_writes_one_picture_a_photo(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """Two photos of one file name get two pictures, of the photos' size or an enlargement of it."""
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "x.jpg").write_bytes((sample_group / "group.jpg").read_bytes())
+    (tmp_path / "b" / "x.jpg").write_bytes((sample_group / "probe" / "ada-2.jpg").read_bytes())
+    result = run_cli("identify", tmp_path / "a", tmp_path / "b", "--draw", tmp_path / "out")
+    assert result.code == 0
+    pictures = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(pictures) == 2
+    assert "x-faces.png" in pictures
+    with Image.open(tmp_path / "out" / "x-faces.png") as drawn, Image.open(sample_group / "group.jpg") as photo:
+        assert drawn.size == photo.size
+        assert drawn.convert("RGB").tobytes() != photo.convert("RGB").tobytes()
+
+
+def test_no_gallery_is_an_error_with_the_next_step(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
+    """Every command that needs a gallery says how to make one, and makes nothing."""
+    for command in (
+        ["identify", sample_group / "group.jpg"],
+        ["members"],
+        ["show", "Ada"],
+        ["forget", "Ada", "--yes"],
+        ["explain", sample_group / "group.jpg", "-o", tmp_path / "x.png"],
+    ):
+        result = run_cli(*command)
+        assert result.code == 1
+        assert "facegallery enroll DIR" in result.err
+    assert not (tmp_path / "default-gallery").exists()
+
+
+# --- verify, detect, explain --------------------------------------------------------------------------------------
+
+
+def test_verify_needs_no_gallery(run_cli: RunCli, sample_group: Path) -> None:
+    """Both answers end with exit code 0; several faces are an error that names the option."""
+    dan, again, group = (
+        sample_group / "probe" / "dan-1.jpg",
+        sample_group / "probe" / "dan-2.jpg",
+        sample_group / "group.jpg",
+    )
+    assert run_cli("verify", dan, again).out.startswith("Same person: similarity 0.9")
+    answer = json.loads(run_cli("verify", dan, group, "--face-b", "3", "--json").out)
+    assert answer["photos"][1]["face"] == 3
+    assert answer["decision"] in ("match", "unknown")
+    refused = run_cli("verify", dan, group)
+    assert refused.code == 1
+    assert "--face-b N" in refused.err
+
+
+def test_detect_gives_boxes_and_landmarks(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
+    """Five faces in the group photo, in table, JSON and picture; no gallery is needed or made."""
+    result = run_cli("detect", sample_group / "group.jpg", "--draw", tmp_path / "out")
+    assert result.code == 0
+    assert result.out.count("group.jpg") == 5
+    assert (tmp_path / "out" / "group-faces.png").exists()
+    (photo,) = json.loads(run_cli("detect", sample_group / "group.jpg", "--json").out)["photos"]
+    assert [len(face["landmarks_xy"]) for face in photo["faces"]] == [5] * 5
+
+
+def test_explain_draws_and_says_the_decision(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """The picture and the words for the named member, and against another member that is asked for."""
+    probe = sample_group / "probe" / "ada-2.jpg"
+    result = run_cli("explain", probe, "-o", tmp_path / "why.png")
+    assert result.code == 0
+    assert result.out.startswith("Ada: similarity 0.8")
+    with Image.open(tmp_path / "why.png") as picture:
+        assert picture.format == "PNG"
+    other = run_cli("explain", probe, "-m", "bea", "-o", tmp_path / "not.png", "--layer", "block8")
+    assert "Compared with Bea, as asked: similarity 0.5" in other.out
+    assert run_cli("explain", probe, "-o", tmp_path / "x.png", "--layer", "logits").code == 1
+    assert run_cli("explain", probe, "-o", tmp_path / "x.png", "-m", "Nobody").code == 1
+    assert not (tmp_path / "x.png").exists()
+
+
+# --- members ------------------------------------------------------------------------------------------------------
+
+
+def test_members_show_rename_forget(run_cli: RunCli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The life of a member from the shell; forgetting asks first."""
+    assert [row["name"] for row in json.loads(run_cli("members", "--json").out)["members"]][:2] == ["Ada", "Bea"]
+    assert "1.jpg" in run_cli("show", "ada").out
+    assert run_cli("rename", "ada", "Ada L.").out == "Ada is now Ada L..\n"
+    assert "'Bea'" in run_cli("rename", "Ada L.", "bea").err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert run_cli("forget", "Ada L.").code == 1
+    assert run_cli("show", "Ada L.").code == 0
+    assert run_cli("forget", "ada l.", "--yes").out == "Forgot Ada L.: 4 templates removed.\n"
+    missing = run_cli("show", "Ada L.")
+    assert missing.code == 1
+    assert "'facegallery members' lists all names" in missing.err
+    assert len(json.loads(run_cli("show", "Bea", "--json").out)["enrolled"]) == 4
+
+
+def test_an_empty_gallery_says_what_comes_next(run_cli: RunCli, tmp_path: Path) -> None:
+    """No table without rows."""
+    run_cli("init", "-g", tmp_path / "new")
+    result = run_cli("members", "-g", tmp_path / "new")
+    assert (result.code, result.out) == (0, "")
+    assert "facegallery enroll DIR" in result.err
+
+
+# --- models, doctor, demo -----------------------------------------------------------------------------------------
+
+
+def test_model_commands(run_cli: RunCli, tmp_path: Path) -> None:
+    """List tells what is here; verify re-hashes; a wrong file is refused and not kept."""
+    listing = run_cli("model", "list")
+    assert listing.code == 0
+    assert "bundled" in listing.out
+    assert "facegallery model pull vggface2" in listing.out
+    assert run_cli("model", "verify").code == 0
+    wrong = tmp_path / "wrong.pt"
+    wrong.write_bytes(b"not a model")
+    refused = run_cli("model", "import", "vggface2", wrong)
+    assert refused.code == 1
+    assert "refused" in refused.err
+    assert run_cli("model", "pull", "nothing-of-this-name").code == 1
+
+
+def test_model_pull_without_a_server_names_the_two_ways_out(run_cli: RunCli) -> None:
+    """No network, no file: one clear error."""
+    result = run_cli("model", "pull", "vggface2", "--url", "http://127.0.0.1:9/vggface2.pt")
+    assert result.code == 1
+    assert "facegallery model import vggface2" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_doctor_finds_what_is_wrong(run_cli: RunCli, here: Path) -> None:
+    """All well: exit code 0 with versions, hashes, schema, index and threads. A destroyed database: 1, and it is
+    named.
+    """
+    well = run_cli("doctor")
+    assert well.code == 0, well.out
+    for word in ("torch", "faiss-cpu", "schema", "index.faiss: current", "threads", "ee42a0f8b842"):
+        assert word in well.out
+    (here / "gallery.sqlite3").write_bytes(b"this is no database, " * 100)
+    ill = run_cli("doctor", "--json")
+    assert ill.code == 1
+    assert [entry["what"] for entry in json.loads(ill.out)["findings"] if not entry["ok"]] == ["gallery"]
+
+
+def test_demo_runs_twice_into_one_folder(run_cli: RunCli, tmp_path: Path) -> None:
+    """The whole way through: table, a match, an unknown, pictures that exist; the second run is the same."""
+    for _ in range(2):
+        result = run_cli("demo", "-o", tmp_path / "demo")
+        assert result.code == 0, result.err
+        assert "A match explained" in result.out
+        assert "An unknown explained" in result.out
+        pictures = [Path(line.strip()) for line in result.out.splitlines() if line.endswith(".png")]
+        assert {"group-faces.png", "explain-match.png", "explain-unknown.png"} <= {path.name for path in pictures}
+        assert all(path.exists() for path in pictures)
+
+
+# --- start --------------------------------------------------------------------------------------------------------
+
+HEAVY = ("torch", "faiss", "facenet_pytorch", "torchvision", "openvino", "fastapi", "requests", "PIL")
+
+
+def loaded_after(code: str, **environment: str) -> set[str]:
+    """Top-level modules in a fresh process after some code."""
+    script = f"import sys\n{code}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT, text=True, capture_output=True, check=True, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert done.stderr == ""
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_is_silent_and_light() -> None:
+    """``python -W error -c "import facegallery"`` prints nothing and imports no heavy library."""
+    assert not loaded_after("import facegallery") & {*HEAVY, "sqlalchemy", "numpy", "rich", "typer"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["enroll", "--help"]])
+def test_help_imports_no_heavy_library(arguments: list[str]) -> None:
+    """Help comes without torch, FAISS or the database."""
+    code = (
+        f"from facegallery.cli.app import main\ntry: main({arguments!r})\nexcept SystemExit as end: assert not end.code"
+    )
+    assert not loaded_after(code) & {*HEAVY, "sqlalchemy", "alembic"}
+
+
+def test_members_imports_no_network_library(here: Path) -> None:
+    """Listing the members needs the database only."""
+    code = "from facegallery.cli.app import main\ntry: main(['members'])\nexcept SystemExit as end: assert not end.code"
+    assert not loaded_after(code, FACEGALLERY_GALLERY=str(here)) & {*HEAVY, "alembic"}
+
+
+def test_every_command_is_in_the_readme(run_cli: RunCli) -> None:
+    """A command that the README does not show is not finished."""
+    from facegallery.cli import models
+    from facegallery.cli.app import app
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    names += [
+        f"model {command.name or command.callback.__name__}"
+        for command in models.app.registered_commands
+        if command.callback
+    ]
+    assert len(names) > 10
+    missing = [name for name in names if f"facegallery {name}" not in readme and f"make {name}" not in readme]
+    assert missing == []
