@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from facegallery.domain import SkippedPhoto
 from facegallery.errors import PhotoError, PhotoFault
 from facegallery.formats import SUFFIXES
+from facegallery.text import natural_key
 
 PASSED_OVER = frozenset({"@eadir", "__macosx", "#recycle", "$recycle.bin"})
 """Folders, casefolded, in which file servers and systems keep thumbnails, forks of files, and what was deleted."""
@@ -74,13 +74,6 @@ def loose_photos(root: Path) -> list[Path]:
         PhotoError: ``root`` is missing, is no folder or cannot be looked into.
     """
     return [entry.path for entry in _entries(root) if _has_photo_suffix(entry.path) and not entry.is_folder]
-
-
-def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Sort key by which ``2.jpg`` comes before ``10.jpg``; case and Unicode form matter only between equals."""
-    parts = re.split(r"([0-9]+)", unicodedata.normalize("NFC", name).casefold())
-    # Text and digits alternate, so that text is only ever compared with text.
-    return tuple(int(part) if at % 2 else part for at, part in enumerate(parts)), name
 
 
 # --- the walk -----------------------------------------------------------------------------------------------------

@@ -304,7 +304,7 @@ def test_two_that_upgrade_at_once_do_it_once(path: Path, tmp_path: Path) -> None
     assert len(files(path)) == 2
 
 
-def test_nobody_s_logging_is_touched(tmp_path: Path) -> None:
+def test_nobody_s_logging_is_touched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Creating a gallery runs Alembic; loggers, levels and handlers stay as the program that called us set them."""
 
     def state() -> object:
@@ -312,6 +312,7 @@ def test_nobody_s_logging_is_touched(tmp_path: Path) -> None:
         mine = logging.getLogger("somebody.else")
         return root.level, list(root.handlers), mine.disabled, logging.root.manager.disable
 
+    caplog.set_level(logging.ERROR)
     before = state()
     Store.create(tmp_path / "gallery.sqlite3", model=MODEL).close()
     assert state() == before

@@ -17,10 +17,11 @@ from facegallery.errors import ExplanationError
 from facegallery.images import read_photo
 from facegallery.pictures import fonts
 from facegallery.pictures.boxes import MIN_SHORT_SIDE_PX, draw_faces, place_labels
-from facegallery.pictures.fonts import printable, typeset
+from facegallery.pictures.fonts import typeset
 from facegallery.pictures.heat import OVERLAY_PX, colour_bar, overlay
 from facegallery.pictures.panel import GAP_PX, MARGIN_PX, TILE_PX, Tile, draw_panel, save_png
 from facegallery.settings import bundled
+from facegallery.text import printable
 
 BLUE, ORANGE = (0, 114, 178), (213, 94, 0)
 BLACK = np.zeros((160, 160, 3), np.uint8)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from facegallery.domain import SkippedPhoto
 from facegallery.errors import PhotoError, PhotoFault
-from facegallery.walk import find_photos, loose_photos, member_folders, natural_key
+from facegallery.text import natural_key
+from facegallery.walk import find_photos, loose_photos, member_folders
 
 
 def touch(root: Path, *names: str) -> None:

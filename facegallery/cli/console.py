@@ -1,16 +1,15 @@
-"""What every command shares: where text goes, safe text, exit codes, the gallery option, progress."""
+"""What every command shares: where text goes, exit codes, tables, progress, and the gallery to enroll into."""
 
 from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from facegallery.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,20 +26,6 @@ INTERRUPTED = 130  # as shells report SIGINT
 
 PIPE_WIDTH = 200
 """Columns of a table that is not written to a terminal: wide enough that names and paths are not folded."""
-
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-GalleryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--gallery",
-        "-g",
-        envvar="FACEGALLERY_GALLERY",
-        metavar="FOLDER",
-        help="The gallery's folder. Default: one in your own data folder.",
-        show_default=False,
-    ),
-]
 
 
 def stdout() -> Console:
@@ -61,27 +46,14 @@ def _console(*, stderr: bool) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, emoji=False, markup=False, soft_wrap=False)
 
 
-def safe(text: object) -> str:
-    """Text for a terminal: control characters, line ends, bidirectional overrides and lone surrogates are escaped.
-
-    A member's name or a file's name may hold anything; it must not move the cursor or forge a line.
-    """
-    return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI
-        else char
-        for char in str(text)
-    )
-
-
 def say(text: str) -> None:
     """Print a line of the answer to standard output."""
-    stdout().print(safe(text), soft_wrap=True)
+    stdout().print(printable(text), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print a line for the person, beside the answer, to standard error."""
-    stderr().print(safe(text), soft_wrap=True)
+    stderr().print(printable(text), soft_wrap=True)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:

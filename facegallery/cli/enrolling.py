@@ -11,25 +11,20 @@ import typer
 from facegallery.cli.console import (
     INTERRUPTED,
     SOME_SKIPPED,
-    GalleryOption,
     advance,
     note,
     open_or_create,
     progress,
     say,
 )
+from facegallery.cli.options import GalleryOption, NewModelOption
 
 if TYPE_CHECKING:
     from facegallery import Gallery
     from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
 
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", metavar="NAME", help="Model of a new gallery. Default: vggface2 if here, else starter."),
-]
 
-
-def init(gallery: GalleryOption = None, model: ModelOption = None) -> None:
+def init(gallery: GalleryOption = None, model: NewModelOption = None) -> None:
     """Make an empty gallery. 'enroll' does this by itself where there is none."""
     from facegallery import Gallery
 
@@ -56,7 +51,7 @@ def enroll(
         typer.Option("--face", min=1, metavar="N", help="Which face of the one photo, as 'detect' numbers them."),
     ] = None,
     gallery: GalleryOption = None,
-    model: ModelOption = None,
+    model: NewModelOption = None,
 ) -> None:
     """Enroll members from photos: a folder with one folder a member, or --member NAME and photos.
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from facegallery.cli.console import GalleryOption, say
-from facegallery.cli.identifying import ThresholdOption
+from facegallery.cli.console import say
+from facegallery.cli.options import GalleryOption, ThresholdOption
 
 
 def explain(

@@ -6,8 +6,9 @@ import sys
 
 import typer
 
-from facegallery.cli.console import ERROR, GalleryOption, safe, stdout, table
-from facegallery.cli.identifying import JsonOption
+from facegallery.cli.console import ERROR, stdout, table
+from facegallery.cli.options import GalleryOption, JsonOption
+from facegallery.text import printable
 
 
 def doctor(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
@@ -22,7 +23,7 @@ def doctor(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
     else:
         rows = table("", "what", "state")
         for finding in findings:
-            rows.add_row("ok" if finding.ok else "!!", safe(finding.what), safe(finding.state))
+            rows.add_row("ok" if finding.ok else "!!", printable(finding.what), printable(finding.state))
         stdout().print(rows)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(ERROR)

@@ -10,16 +10,16 @@ import typer
 
 from facegallery.cli.console import (
     SOME_SKIPPED,
-    GalleryOption,
     advance,
     note,
     progress,
-    safe,
     say,
     stdout,
     table,
 )
+from facegallery.cli.options import DrawOption, GalleryOption, Inputs, JsonOption, ModelOption, ThresholdOption
 from facegallery.domain import ScoreRule, SkippedPhoto
+from facegallery.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,21 +28,6 @@ if TYPE_CHECKING:
     from facegallery.gallery.detecting import DetectedPhoto
     from facegallery.gallery.identification import IdentifiedPhoto
     from facegallery.gallery.verification import Verification
-
-Inputs = Annotated[list[Path], typer.Argument(metavar="PHOTO | DIR...", help="Photos, or folders of photos.")]
-ThresholdOption = Annotated[
-    float | None,
-    typer.Option(
-        "--threshold", "-t", min=-1.0, max=1.0, help="Similarity that a match needs.", show_default="the model's"
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-DrawOption = Annotated[
-    Path | None, typer.Option("--draw", metavar="DIR", help="Draw boxes, names and landmarks; one PNG a photo.")
-]
-ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="Model to compare with. Default: the gallery's.")
-]
 
 
 def identify(
@@ -99,18 +84,18 @@ def print_identified(photos: Iterable[IdentifiedPhoto], *, top: int = 2) -> None
             decision = face.decision
             others = [candidate for candidate in decision.candidates if candidate != decision.best][: max(top - 1, 1)]
             rows.add_row(
-                safe(photo.path),
+                printable(photo.path),
                 f"{face.number}",
-                safe(decision.member or "unknown"),
+                printable(decision.member or "unknown"),
                 _number(decision.best.similarity if decision.best else None),
                 _number(decision.threshold),
-                safe(", ".join(f"{other.member} {other.similarity:.2f}" for other in others))
+                printable(", ".join(f"{other.member} {other.similarity:.2f}" for other in others))
                 if decision.member
-                else safe(f"nearest {decision.best.member}" if decision.best else ""),
+                else printable(f"nearest {decision.best.member}" if decision.best else ""),
                 _number(decision.margin),
             )
         if not photo.faces:
-            rows.add_row(safe(photo.path), "", "no face", "", "", "", "")
+            rows.add_row(printable(photo.path), "", "no face", "", "", "", "")
         if photo.notice:
             note(f"{photo.path}: {photo.notice}")
     stdout().print(rows)
@@ -182,10 +167,13 @@ def _print_detected(photos: Iterable[DetectedPhoto]) -> None:
     for photo in photos:
         for number, face in enumerate(photo.faces, start=1):
             rows.add_row(
-                safe(photo.path), f"{number}", f"{face.probability:.3f}", *(f"{side:.0f}" for side in face.box_xyxy)
+                printable(photo.path),
+                f"{number}",
+                f"{face.probability:.3f}",
+                *(f"{side:.0f}" for side in face.box_xyxy),
             )
         if not photo.faces:
-            rows.add_row(safe(photo.path), "", "no face", "", "", "", "")
+            rows.add_row(printable(photo.path), "", "no face", "", "", "", "")
         if photo.notice:
             note(f"{photo.path}: {photo.notice}")
     stdout().print(rows)

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from facegallery.cli.console import GalleryOption, note, safe, say, stdout, table
-from facegallery.cli.identifying import JsonOption
+from facegallery.cli.console import note, say, stdout, table
+from facegallery.cli.options import GalleryOption, JsonOption
+from facegallery.text import printable
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A member's name; upper and lower case are the same.")]
 
@@ -30,7 +31,7 @@ def members(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
         return
     rows = table("member", "photos", "since", right=("photos",))
     for member in found:
-        rows.add_row(safe(member.name), f"{member.n_templates}", f"{member.created_at:%Y-%m-%d}")
+        rows.add_row(printable(member.name), f"{member.n_templates}", f"{member.created_at:%Y-%m-%d}")
     stdout().print(rows)
 
 
@@ -53,7 +54,7 @@ def show(name: Name, as_json: JsonOption = False, gallery: GalleryOption = None)
     for entry in faces:
         box = ", ".join(f"{side:.0f}" for side in entry.face.box_xyxy)
         rows.add_row(
-            safe(entry.photo_path), box, f"{entry.face.probability:.3f}", f"{entry.enrolled_at:%Y-%m-%d %H:%M}"
+            printable(entry.photo_path), box, f"{entry.face.probability:.3f}", f"{entry.enrolled_at:%Y-%m-%d %H:%M}"
         )
     stdout().print(rows)
 
@@ -79,7 +80,7 @@ def forget(
     with Gallery.open(gallery) as opened:
         member = opened.member(name)
         if not yes:
-            question = f"Forget {safe(member.name)} and all {member.n_templates} templates? This cannot be undone."
+            question = f"Forget {printable(member.name)} and all {member.n_templates} templates? This cannot be undone."
             typer.confirm(question, abort=True, err=True)
         removed = opened.forget(name)
     say(f"Forgot {member.name}: {removed} template{'s' * (removed != 1)} removed.")

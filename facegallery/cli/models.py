@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from facegallery.cli.console import ERROR, safe, say, stderr, stdout, table
+from facegallery.cli.console import ERROR, say, stderr, stdout, table
+from facegallery.text import printable
 
 app = typer.Typer(help="The embedding models: which are here, fetch, import, verify.", no_args_is_help=True)
 
@@ -28,7 +29,7 @@ def list_models() -> None:
         state = f"no: facegallery model pull {name}"
         if name in here:
             state = "bundled" if here[name].bundled else "yes"
-        rows.add_row(safe(name), state, f"{spec.threshold:.2f}", safe(spec.summary))
+        rows.add_row(printable(name), state, f"{spec.threshold:.2f}", printable(spec.summary))
     stdout().print(rows)
     say(f"A new gallery takes '{files.default_name()}' unless --model says otherwise.")
 
@@ -96,7 +97,9 @@ def verify() -> None:
     rows = table("model", "state", "file", "detail")
     checks = ModelFiles.default().verify()
     for check in checks:
-        rows.add_row(safe(check.name), "ok" if check.ok else "DAMAGED", safe(check.path), safe(check.detail))
+        rows.add_row(
+            printable(check.name), "ok" if check.ok else "DAMAGED", printable(check.path), printable(check.detail)
+        )
     stdout().print(rows)
     if not all(check.ok for check in checks):
         raise typer.Exit(ERROR)

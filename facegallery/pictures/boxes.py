@@ -25,7 +25,7 @@ MAX_ENLARGED_LONG_SIDE_PX = 4096
 _HALO = "#ffffff"
 _TEXT_PER_FACE, _MIN_TEXT_PX, _MAX_TEXT_PER_PHOTO = 1 / 6, 12, 1 / 32
 _LINE_PER_FACE, _MIN_LINE_PX, _MAX_LINE_PER_PHOTO = 1 / 35, 2, 1 / 300
-_DOT_PER_FACE = 1 / 45
+_DOT_PER_FACE, _MAX_DOT_PER_PHOTO = 1 / 45, 1 / 110
 _LABEL_PER_FACE, _LABEL_PER_TEXT = 2.5, 20  # a longer label is shortened
 
 # What a place for a label costs: on another label it cannot be read, on a face it hides what the picture is about.
@@ -67,8 +67,9 @@ def draw_faces(photo: Photo, faces: Sequence[FaceNote]) -> Image.Image:
     styles = [_STYLES[verdict] for _, _, verdict in faces]
     for (face, _, _), box, style in zip(faces, boxes, styles, strict=True):
         _draw_box(draw, box, style, _line_width(box, canvas))
+        radius = min((box[2] - box[0]) * _DOT_PER_FACE, max(canvas.size) * _MAX_DOT_PER_PHOTO)
         for x, y in face.landmarks_xy:
-            _draw_dot(draw, (x * scale, y * scale), style.colour, (box[2] - box[0]) * _DOT_PER_FACE)
+            _draw_dot(draw, (x * scale, y * scale), style.colour, radius)
     lines = [_label(text, box, canvas) for (_, text, _), box in zip(faces, boxes, strict=True)]
     places = place_labels([_label_size(line) for line in lines], boxes, canvas.size)
     for place, box, style in zip(places, boxes, styles, strict=True):  # before any label: a leader crosses no words

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFont
 
+from facegallery.text import printable
+
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
@@ -40,8 +42,6 @@ SYSTEM_FONTS = (
 ELLIPSIS = "..."
 """Three full stops: every font has them."""
 
-_ESCAPED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, line and paragraph separators
-_BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _NEVER_A_CHARACTER = "\U0010ffff"  # a noncharacter: what a font draws for it, it draws for every letter it lacks
 
 
@@ -123,19 +123,6 @@ def typeset(text: str, size_px: int) -> Line:
         if not missing:
             break
     return Line("".join(_without_accent(char) if char in missing else char for char in shown), best)
-
-
-def printable(text: str) -> str:
-    r"""Text with control characters, line ends, bidirectional controls and lone surrogates escaped, as ``\u202e``.
-
-    A member's or a file's name may hold anything; in a picture it must neither break a line nor reorder its neighbours.
-    """
-    return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(char) in _ESCAPED_CATEGORIES or char in _BIDI_CONTROLS
-        else char
-        for char in text
-    )
 
 
 @lru_cache(maxsize=64)

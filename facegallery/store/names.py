@@ -1,9 +1,8 @@
-"""Members' names: what may be kept, when two are the same, and how they are ordered."""
+"""Members' names: what may be kept, and when two are the same."""
 
 from __future__ import annotations
 
 import difflib
-import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -44,12 +43,6 @@ def name_key(name: str) -> str:
     """
     folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
     return " ".join(unicodedata.normalize("NFC", folded).split())
-
-
-def in_natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts "Ada 2" before "Ada 10" and pays no regard to case."""
-    parts = re.split(r"(\d+)", name_key(name))
-    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
 def nearest_names(name: str, enrolled: Iterable[str]) -> tuple[str, ...]:

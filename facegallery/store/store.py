@@ -27,9 +27,10 @@ from facegallery.errors import GalleryNotFound, MemberExists
 from facegallery.store import checks, rows
 from facegallery.store.engine import checkpoint, open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
-from facegallery.store.names import clean_name, in_natural_order, name_key
+from facegallery.store.names import clean_name, name_key
 from facegallery.store.tables import MemberRow, PhotoRow, TemplateRow
 from facegallery.store.vectors import from_blobs, to_blob
+from facegallery.text import natural_key
 
 Clock = Callable[[], datetime]
 
@@ -148,7 +149,7 @@ class Store:
     def members(self) -> list[Member]:
         """All members, in natural order of their names."""
         with self._read() as connection:
-            return sorted(rows.members(connection), key=lambda member: in_natural_order(member.name))
+            return sorted(rows.members(connection), key=lambda member: natural_key(member.name))
 
     def member(self, name: str) -> Member:
         """One member, by any spelling of the name that differs only in case, Unicode form or spaces.

@@ -1,0 +1,30 @@
+"""Text from outside, names of members and files, as people see it: safe to show, and in the order they expect."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_ESCAPED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, line and paragraph separators
+_BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def printable(text: object) -> str:
+    r"""Text with control characters, line ends, bidirectional controls and lone surrogates escaped, as ``\u202e``.
+
+    A member's or a file's name may hold anything; shown, it must not move the cursor, forge a line or reorder its
+    neighbours.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(char) in _ESCAPED_CATEGORIES or char in _BIDI_CONTROLS
+        else char
+        for char in str(text)
+    )
+
+
+def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Sort key by which ``2.jpg`` comes before ``10.jpg``; case and Unicode form matter only between equals."""
+    parts = re.split(r"([0-9]+)", unicodedata.normalize("NFC", name).casefold())
+    # Text and digits alternate, so that text is only ever compared with text.
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(parts)), name
