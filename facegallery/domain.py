@@ -107,7 +107,7 @@ class SkippedPhoto:
 
     Attributes:
         path: The file.
-        code: Stable reason for programs: a ``PhotoFault`` value, or ``no_face``, ``several_faces``, ``other_member``.
+        code: Stable reason for programs: a ``PhotoFault`` value, or one of those in ``gallery.enrollment``.
         reason: The same in words, one line.
     """
 
@@ -177,12 +177,14 @@ class TemplateSet:
 
     Attributes:
         revision: The store's revision that these rows belong to.
+        state: The store's state that these rows belong to.
         ids: shape (n,), int64, ascending: template ids.
         vectors: shape (n, 512), float32, unit length.
         members: n names, in the order of ``ids``.
     """
 
     revision: int
+    state: str
     ids: Ids
     vectors: Vectors
     members: tuple[str, ...]
@@ -193,12 +195,15 @@ class IndexStamp:
     """What an index was made of; an index whose stamp is not the store's is not used.
 
     Attributes:
-        revision: The store's revision.
+        revision: The store's revision: counts its changes.
+        state: Random and new with every change, so that a gallery that was restored from a backup, or made anew in the
+            same folder, is not taken for the one the index was made of because their revisions are equal.
         fingerprint: The embedding model's.
         count: Number of templates.
     """
 
     revision: int
+    state: str
     fingerprint: str
     count: int
 
@@ -246,7 +251,7 @@ class Decision:
     Attributes:
         verdict: ``match`` or ``unknown``.
         best: The candidate the verdict is about: the member that is named, or the nearest one that fell short; None
-            when no candidate was left (an empty gallery).
+            when no candidate was left: the gallery is empty, or all candidates are in ``taken``.
         runner_up: The next candidate after ``best``, or None.
         threshold: The similarity that a match needs.
         candidates: All candidates looked at, by rank, including those in ``taken``.

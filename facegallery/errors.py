@@ -14,6 +14,7 @@
     │   ├── GalleryTooNew       written by a later version of the program
     │   ├── GalleryDamaged      the database is not one, or fails its checks
     │   ├── GalleryUnavailable  the folder cannot be read or written, or is locked for too long
+    │   ├── StillInTheLog       a member is forgotten, but another program keeps the log from being emptied
     │   ├── MemberNotFound
     │   ├── MemberExists
     │   └── BadName             a member's name that cannot be kept
@@ -216,6 +217,22 @@ class GalleryUnavailable(GalleryError):
         super().__init__(
             f"The gallery at {path} cannot be used: {detail}. Nothing was lost; mend that and "
             "run the same command again."
+        )
+        self.path = path
+
+
+class StillInTheLog(GalleryError):
+    """A member's rows are removed, but their bytes are still in the database's log, which another program reads.
+
+    Attributes:
+        path: The database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The member is forgotten, but another program is reading {path}, and so the removed bytes are still in "
+            f"{path.name}-wal. They go when the last program that uses the gallery is closed: close it, then run "
+            "'facegallery members'."
         )
         self.path = path
 

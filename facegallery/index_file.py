@@ -10,6 +10,7 @@ the gallery itself.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -29,31 +30,49 @@ MISSING = "missing"
 DAMAGED = "damaged"
 
 _MARK = b"fgindex1"
+_UNFINISHED = ".new"
 _TAIL = struct.Struct("<32sI8s")
 _MAX_STAMP_BYTES = 4096
 _CHUNK_BYTES = 1 << 20
 
 
-def open_index(path: Path, *, stamp: IndexStamp, templates: Callable[[], TemplateSet]) -> tuple[FaissIndex, str | None]:
+def open_index(
+    path: Path, *, stamp: Callable[[], IndexStamp], templates: Callable[[], TemplateSet]
+) -> tuple[FaissIndex, str | None]:
     """The index from the file, or one made from the store and saved for next time.
 
     Args:
         path: The index file. Where it cannot be written, the index is used from memory.
-        stamp: What the store holds now.
+        stamp: Says what the store holds now.
         templates: Reads all templates from the store; called only when the file cannot be used. Where somebody changed
-            the store meanwhile, the index and its file are of that later revision.
+            the store meanwhile, the index is of that later state.
 
     Returns:
         The index, and why it had to be rebuilt (as ``describe`` says it), or None when the file was used.
     """
-    loaded = load(path, stamp)
+    wanted = stamp()
+    loaded = load(path, wanted)
     if isinstance(loaded, FaissIndex):
         return loaded, None
     rows = templates()
     index = FaissIndex.of(rows)
+    saved = IndexStamp(rows.revision, rows.state, wanted.fingerprint, len(rows.ids))
     with suppress(OSError):  # a cache: a folder that is read-only or full costs the next start some time, no more
-        save(index, path, IndexStamp(rows.revision, stamp.fingerprint, len(rows.ids)))
+        save(index, path, saved)
+        if stamp() != saved:
+            # Somebody may have been forgotten, and the index cleared of them, between our reading and our writing.
+            path.unlink(missing_ok=True)
     return index, loaded
+
+
+def remove(path: Path) -> None:
+    """Remove the file, and what writers that were killed left beside it.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for file in (path, *path.parent.glob(f"{glob.escape(path.name)}.*{_UNFINISHED}")):
+        file.unlink(missing_ok=True)
 
 
 def describe(path: Path, stamp: IndexStamp) -> str:
@@ -96,7 +115,7 @@ def save(index: FaissIndex, path: Path, stamp: IndexStamp) -> None:
     """
     if stamp.count != index.count:
         raise ValueError(f"the stamp says {stamp.count} vectors, the index holds {index.count}")
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_UNFINISHED, dir=path.parent)
     new = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -151,6 +170,8 @@ def _stamp(text: bytes) -> IndexStamp | None:
 def _difference(found: IndexStamp, wanted: IndexStamp) -> str:
     if found.fingerprint != wanted.fingerprint:
         return "stale: made with another model"
+    if found.revision == wanted.revision and found.state != wanted.state:
+        return "stale: made of another gallery, or of one since restored"
     if found.revision != wanted.revision:
         return f"stale: revision {found.revision}, the gallery is at {wanted.revision}"
     return f"stale: {found.count} templates, the gallery has {wanted.count}"

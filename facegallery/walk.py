@@ -14,25 +14,32 @@ from facegallery.errors import PhotoError, PhotoFault
 from facegallery.formats import SUFFIXES
 from facegallery.text import natural_key
 
+DRAWN = "-faces.png"
+"""How the names of pictures end that the program drew of photos; a walk passes over them."""
+
 PASSED_OVER = frozenset({"@eadir", "__macosx", "#recycle", "$recycle.bin"})
 """Folders, casefolded, in which file servers and systems keep thumbnails, forks of files, and what was deleted."""
 
 
-def find_photos(inputs: Iterable[Path]) -> Iterator[Path | SkippedPhoto]:
+def find_photos(inputs: Iterable[Path | SkippedPhoto]) -> Iterator[Path | SkippedPhoto]:
     """Find the photos that files and folders stand for.
 
     A file is taken whatever its name. A folder is walked with all folders below: first its own photos (files with a
-    known suffix), then its folders, each in natural order. Hidden names are passed over. Links are followed; what a
-    link leads to a second time is left out, and so is a link up to a folder that the walk came through.
+    known suffix), then its folders, each in natural order. Hidden names and our own drawings are passed over. Links
+    are followed; what a link leads to a second time is left out, and so is a link up to a folder that the walk came
+    through.
 
     Args:
-        inputs: Files and folders.
+        inputs: Files and folders. What an earlier search could not look into comes out as it went in.
 
     Yields:
         Paths as they were reached, each file once; a ``SkippedPhoto`` for what is missing or cannot be looked into.
     """
     seen: set[Path] = set()
     for path in inputs:
+        if isinstance(path, SkippedPhoto):
+            yield path
+            continue
         try:
             is_folder = _is_existing_folder(path)
         except PhotoError as error:
@@ -156,7 +163,7 @@ def _is_existing_folder(path: Path) -> bool:
 
 
 def _has_photo_suffix(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in SUFFIXES and not path.name.endswith(DRAWN)
 
 
 # --- faults -------------------------------------------------------------------------------------------------------

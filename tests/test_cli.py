@@ -68,6 +68,16 @@ def test_a_gallery_keeps_its_model(run_cli: RunCli, here: Path, sample_group: Pa
     assert result.out == ""
 
 
+def test_a_gallery_whose_making_was_cut_short_is_finished(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
+    """A crash in the first second leaves an empty file; init and enroll go on from there."""
+    for command in (["init"], ["enroll", "-m", "Ada", sample_group / "enroll" / "Ada" / "1.jpg"]):
+        folder = tmp_path / str(command[0])
+        folder.mkdir()
+        (folder / "gallery.sqlite3").touch()
+        assert run_cli(*command, "-g", folder).code == 0
+        assert run_cli("members", "-g", folder).code == 0
+
+
 def test_init_is_said_and_is_harmless_twice(run_cli: RunCli, tmp_path: Path) -> None:
     """The second init changes nothing and says so."""
     assert "Made a gallery" in run_cli("init", "-g", tmp_path / "new").out
@@ -121,9 +131,9 @@ def test_identify_prints_a_row_a_face(run_cli: RunCli, here: Path, sample_group:
     Image.open(sample_group / "probe" / "dan-1.jpg").save(wrong_suffix, format="PNG")
     result = run_cli("identify", sample_group / "probe" / "stranger-1a.jpg", tmp_path)
     assert result.code == 3
-    rows = {Path(row.split()[0]).name: row for row in result.out.splitlines() if "/" in row}
+    rows = {Path(row.split()[0]).name: row for row in result.out.splitlines() if row.strip()}
     assert "unknown" in rows["stranger-1a.jpg"]
-    assert "nearest" in rows["stranger-1a.jpg"]
+    assert "Cyrus 0.3" in rows["stranger-1a.jpg"]
     assert "no face" in rows["nobody.png"]
     assert "Dan" in rows["really-a-png.jpg"]
     assert f"{wrong_suffix}: " in result.err
@@ -207,6 +217,117 @@ def test_no_gallery_is_an_error_with_the_next_step(run_cli: RunCli, sample_group
     assert not (tmp_path / "default-gallery").exists()
 
 
+def test_the_table_agrees_with_itself_where_a_name_was_taken(
+    run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path
+) -> None:
+    """Dan twice, and any name wanted: what is near is the runner-up of the margin, and who was taken is said."""
+    group = tmp_path / "twice.png"
+    twice = Image.new("RGB", (768, 384))
+    for number in (1, 2):
+        twice.paste(Image.open(sample_group / "probe" / f"dan-{number}.jpg"), (384 * (number - 1), 0))
+    twice.save(group)
+    document = json.loads(run_cli("identify", group, "--json", "-t", "-1").out)
+    taken = [face for face in document["photos"][0]["faces"] if face["taken"]]
+    assert taken
+    rows = run_cli("identify", group, "-t", "-1").out.splitlines()
+    for face in taken:
+        (row,) = (row for row in rows if row.split()[1:2] == [str(face["face"])])  # the photo's name has no space
+        assert f"{face['runner_up']['member']} {face['runner_up']['similarity']:.2f}" in row
+        assert f"{face['taken'][0]}: another face" in row
+
+
+def test_an_unknown_lists_as_many_candidates_as_asked_for(run_cli: RunCli, here: Path, sample_group: Path) -> None:
+    """--top is for unknown faces too."""
+    row = run_cli("identify", sample_group / "probe" / "stranger-1a.jpg", "--top", "4").out
+    assert row.count("0.3") + row.count("0.2") >= 3
+    assert all(name in row for name in ("Cyrus", "Dan", "Ivan"))
+
+
+def test_a_picture_that_cannot_be_drawn_loses_no_answer(
+    run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path
+) -> None:
+    """Somebody's file in the picture's place: it stays, the answers are printed, exit code 3. A long name is cut."""
+    foreign = tmp_path / "out" / "group-faces.png"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"somebody's own")
+    long_name = tmp_path / ("w" * 240 + ".jpg")
+    long_name.write_bytes((sample_group / "probe" / "dan-1.jpg").read_bytes())
+    result = run_cli("identify", sample_group / "group.jpg", long_name, "--draw", foreign.parent)
+    assert result.code == 3
+    assert "Hana" in result.out
+    assert "no picture of it" in result.err
+    assert foreign.read_bytes() == b"somebody's own"
+    assert sorted(path.name for path in foreign.parent.iterdir()) == ["group-faces.png", "w" * 200 + "-faces.png"]
+
+
+def test_drawings_are_not_identified_as_photos(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """Drawn into the folder of the photos: the second run sees the same photos as the first."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes((sample_group / "probe" / "dan-1.jpg").read_bytes())
+    for _ in range(2):
+        assert (
+            len(json.loads(run_cli("identify", tmp_path / "in", "--json", "--draw", tmp_path / "in").out)["photos"])
+            == 1
+        )
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["a-faces.png", "a.jpg"]
+
+
+def test_a_photo_given_twice_is_answered_once(run_cli: RunCli, here: Path, sample_group: Path) -> None:
+    """Also when it is named once itself and once by its folder."""
+    photo = sample_group / "probe" / "dan-1.jpg"
+    assert len(json.loads(run_cli("detect", photo, photo, "--json").out)["photos"]) == 1
+
+
+def test_an_empty_folder_is_said(run_cli: RunCli, here: Path, tmp_path: Path) -> None:
+    """No table without rows, and a word why."""
+    (tmp_path / "nothing").mkdir()
+    result = run_cli("identify", tmp_path / "nothing")
+    assert (result.code, result.out) == (0, "")
+    assert "There is no photo in" in result.err
+
+
+@pytest.mark.parametrize("threshold", ["nan", "1.5", "-2"])
+def test_a_threshold_that_is_no_similarity_is_a_fault_of_usage(
+    run_cli: RunCli, here: Path, sample_group: Path, threshold: str
+) -> None:
+    """NaN too: nothing compares with it, and every face would be unknown."""
+    assert run_cli("identify", sample_group / "group.jpg", "--threshold", threshold).code == 2
+
+
+def test_centroid_scores_by_the_shell(run_cli: RunCli, here: Path, sample_group: Path) -> None:
+    """--score centroid is told in the document and gives other similarities than the best template."""
+    probe = sample_group / "probe" / "dan-1.jpg"
+    best, centroid = (
+        json.loads(run_cli("identify", probe, "--json", "--score", score).out) for score in ("best", "centroid")
+    )
+    assert (best["score"], centroid["score"]) == ("best", "centroid")
+    assert best["photos"][0]["faces"][0]["similarity"] != centroid["photos"][0]["faces"][0]["similarity"]
+    assert run_cli("identify", probe, "--score", "worst").code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_answer_that_cannot_be_written_is_one_clear_error(here: Path) -> None:
+    """A full disk behind standard output: a sentence and exit code 1, no traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "facegallery", "members"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "FACEGALLERY_GALLERY": str(here)}, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "Error: the answer could not be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_any_locale_gets_utf_8_in_a_pipe(run_cli: RunCli, here: Path) -> None:
+    """A name outside the locale's letters is no traceback; a file gets UTF-8."""
+    assert run_cli("rename", "Ada", "Łukasz 李").code == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "facegallery", "members", "--json"], cwd=ROOT, capture_output=True, check=True,
+        env={**os.environ, "FACEGALLERY_GALLERY": str(here), "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert "Łukasz 李" in [member["name"] for member in json.loads(done.stdout.decode("utf-8"))["members"]]
+
+
 # --- verify, detect, explain --------------------------------------------------------------------------------------
 
 
@@ -226,11 +347,18 @@ def test_verify_needs_no_gallery(run_cli: RunCli, sample_group: Path) -> None:
     assert "--face-b N" in refused.err
 
 
+def test_verify_with_a_gallery_that_is_not_there(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
+    """A gallery that is named must exist: a slip of the keyboard does not silently take another model."""
+    dan = sample_group / "probe" / "dan-1.jpg"
+    assert run_cli("verify", dan, dan, "-g", tmp_path / "typo").code == 1
+
+
 def test_detect_gives_boxes_and_landmarks(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
     """Five faces in the group photo, in table, JSON and picture; no gallery is needed or made."""
     result = run_cli("detect", sample_group / "group.jpg", "--draw", tmp_path / "out")
     assert result.code == 0
     assert result.out.count("group.jpg") == 5
+    assert result.out.startswith(("In ", "photo"))
     assert (tmp_path / "out" / "group-faces.png").exists()
     (photo,) = json.loads(run_cli("detect", sample_group / "group.jpg", "--json").out)["photos"]
     assert [len(face["landmarks_xy"]) for face in photo["faces"]] == [5] * 5
@@ -245,7 +373,7 @@ def test_explain_draws_and_says_the_decision(run_cli: RunCli, here: Path, sample
     with Image.open(tmp_path / "why.png") as picture:
         assert picture.format == "PNG"
     other = run_cli("explain", probe, "-m", "bea", "-o", tmp_path / "not.png", "--layer", "block8")
-    assert "Compared with Bea, as asked: similarity 0.5" in other.out
+    assert "Compared with Bea: similarity 0.5" in other.out
     assert run_cli("explain", probe, "-o", tmp_path / "x.png", "--layer", "logits").code == 1
     assert run_cli("explain", probe, "-o", tmp_path / "x.png", "-m", "Nobody").code == 1
     assert not (tmp_path / "x.png").exists()
@@ -260,8 +388,12 @@ def test_members_show_rename_forget(run_cli: RunCli, here: Path, monkeypatch: py
     assert "1.jpg" in run_cli("show", "ada").out
     assert run_cli("rename", "ada", "Ada L.").out == "Ada is now Ada L..\n"
     assert "'Bea'" in run_cli("rename", "Ada L.", "bea").err
-    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
-    assert run_cli("forget", "Ada L.").code == 1
+    for answer in ("n\n", ""):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        refused = run_cli("forget", "Ada L.")
+        assert refused.code == 1
+        assert "Nothing was forgotten." in refused.err
+        assert ("--yes" in refused.err) == (answer == "")
     assert run_cli("show", "Ada L.").code == 0
     assert run_cli("forget", "ada l.", "--yes").out == "Forgot Ada L.: 4 templates removed.\n"
     missing = run_cli("show", "Ada L.")
@@ -316,6 +448,19 @@ def test_doctor_finds_what_is_wrong(run_cli: RunCli, here: Path) -> None:
     ill = run_cli("doctor", "--json")
     assert ill.code == 1
     assert [entry["what"] for entry in json.loads(ill.out)["findings"] if not entry["ok"]] == ["gallery"]
+
+
+def test_doctor_reports_the_rest_where_one_part_fails(
+    run_cli: RunCli, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A models folder that is a file: said, and the gallery is looked at all the same."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FACEGALLERY_MODELS", str(tmp_path / "file"))
+    result = run_cli("doctor", "--json")
+    assert result.code == 1
+    findings = {finding["what"]: finding["ok"] for finding in json.loads(result.out)["findings"]}
+    assert not all(findings.values())
+    assert findings["database"]
 
 
 def test_demo_runs_twice_into_one_folder(run_cli: RunCli, tmp_path: Path) -> None:

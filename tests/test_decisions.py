@@ -98,6 +98,13 @@ def test_a_stranger_beside_members_keeps_the_true_ranking() -> None:
     assert stranger.margin == pytest.approx(0.02)
 
 
+def test_a_face_whose_only_candidates_are_taken_says_so() -> None:
+    """A one-member gallery and that member twice in a photo: the reason is not an empty gallery."""
+    first, second = decide_photo([ranked(Ada=0.8), ranked(Ada=0.9)], threshold=0.7)
+    assert (first.best, second.member) == (None, "Ada")
+    assert decision_words(first) == "Unknown: Ada fits another face of this photo better."
+
+
 similarities = st.floats(min_value=-1, max_value=1, allow_nan=False)
 photos = st.lists(st.dictionaries(st.sampled_from("ABCDEF"), similarities, max_size=6), max_size=6)
 
@@ -135,7 +142,7 @@ def unit(*values: float) -> Vectors:
 def test_centroids_are_unit_means_by_member() -> None:
     """The mean of a member's templates, scaled to length 1; opposite templates give zero, not NaN."""
     vectors = np.stack([unit(1, 0), unit(0, 1), unit(0, 1), unit(1, 0), unit(-1, 0)])
-    names, means = centroids(TemplateSet(1, np.arange(5), vectors, ("Ada", "Bea", "Ada", "Cy", "Cy")))
+    names, means = centroids(TemplateSet(1, "1", np.arange(5), vectors, ("Ada", "Bea", "Ada", "Cy", "Cy")))
     assert names == ("Ada", "Bea", "Cy")
     expected = np.array([[0.70710678, 0.70710678], [0, 1], [0, 0]])
     np.testing.assert_allclose(means.astype(np.float64), expected, atol=1e-6)

@@ -17,6 +17,7 @@ from facegallery.errors import (
     MemberNotFound,
     ModelMismatch,
     ModelNotFound,
+    StillInTheLog,
 )
 from facegallery.gallery.analysis import FaceAnalyzer
 from facegallery.gallery.enrollment import EnrollOutcome, EnrollStatus, MemberPhotos, overlap, plan_folder
@@ -110,6 +111,55 @@ def test_a_photo_of_two_that_nothing_tells_apart_is_skipped(
     assert empty_gallery.members() == []
     (outcome,) = empty_gallery.enroll([MemberPhotos("Bea", (both,), face_number=2)])
     assert outcome.status is EnrollStatus.ENROLLED
+
+
+def test_a_copy_does_not_vouch_for_its_original(empty_gallery: Gallery, sample_group: Path, tmp_path: Path) -> None:
+    """Two files with the same bytes are one photo: together they prove no recurrence, and they share their fate."""
+    both = side_by_side(tmp_path / "a.png", *(sample_group / "probe" / f"{name}.jpg" for name in ("bea-1", "dan-1")))
+    shutil.copy(both, tmp_path / "b.png")
+    photos = (both, tmp_path / "b.png")
+    outcomes = list(empty_gallery.enroll([MemberPhotos("Bea", photos)]))
+    assert statuses(outcomes) == {"a.png": "several_faces", "b.png": "several_faces"}
+    alone = sample_group / "enroll" / "Bea" / "1.jpg"
+    outcomes = list(empty_gallery.enroll([MemberPhotos("Bea", (*photos, alone))]))
+    assert statuses(outcomes) == {"1.jpg": "enrolled", "a.png": "enrolled", "b.png": "already"}
+
+
+def test_another_face_of_an_enrolled_photo_is_refused_aloud(
+    empty_gallery: Gallery, sample_group: Path, tmp_path: Path
+) -> None:
+    """A number that means the enrolled face is 'already there'; one that means another face is not passed over."""
+    both = side_by_side(tmp_path / "both.png", *(sample_group / "probe" / f"{name}.jpg" for name in ("bea-1", "dan-1")))
+    codes = []
+    for number in (1, 1, 2, 9):
+        (outcome,) = empty_gallery.enroll([MemberPhotos("Bea", (both,), face_number=number)])
+        codes.append(outcome.skipped.code if outcome.skipped else outcome.status.value)
+    assert codes == ["enrolled", "already", "other_face", "several_faces"]
+    (outcome,) = empty_gallery.enroll([MemberPhotos("Dan", (both,), face_number=1)])
+    assert outcome.skipped is not None
+    assert outcome.skipped.reason == "its face is already enrolled as Bea"
+
+
+def test_folders_that_differ_in_case_only_are_one_member(sample_group: Path, tmp_path: Path) -> None:
+    """Names are compared without regard to case; where the file system keeps both, their photos are one member's."""
+    for name in ("Ada", "ada"):
+        (tmp_path / "in" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name / f"{name}.jpg").touch()
+    plan = plan_folder(tmp_path / "in")
+    assert [entry.member for entry in plan] == ["Ada"]
+
+
+def test_a_photo_that_was_moved_is_found_again(empty_gallery: Gallery, sample_group: Path, tmp_path: Path) -> None:
+    """Enrolling the moved folder does no work but to remember where the photo is now; a mere copy changes nothing."""
+    old, copy, new = tmp_path / "old.jpg", tmp_path / "copy.jpg", tmp_path / "new.jpg"
+    for path in (old, copy):
+        shutil.copy(sample_group / "enroll" / "Ada" / "1.jpg", path)
+    list(empty_gallery.enroll([MemberPhotos("Ada", (old, copy))]))
+    assert [entry.photo_path for entry in empty_gallery.enrolled_faces("Ada")] == [old]
+    copy.unlink()
+    old.rename(new)
+    list(empty_gallery.enroll([MemberPhotos("Ada", (new,))]))
+    assert [entry.photo_path for entry in empty_gallery.enrolled_faces("Ada")] == [new]
 
 
 def test_a_later_photo_settles_an_earlier_one(empty_gallery: Gallery, sample_group: Path, tmp_path: Path) -> None:
@@ -335,6 +385,26 @@ def test_an_index_file_that_does_not_fit_is_rebuilt(
         assert gallery.health().index_state == "current"
 
 
+def test_an_index_of_another_history_is_not_taken_for_this_one(
+    gallery_folder: Path, analyzer: FaceAnalyzer, sample_group: Path, tmp_path: Path
+) -> None:
+    """A database brought back from a copy, changed as often since: its index file is not the other history's."""
+    database = gallery_folder / DATABASE_NAME
+    shutil.copy(database, tmp_path / "copy")
+    portrait = sample_group / "probe" / "stranger-1a.jpg"
+    with open_with(gallery_folder, analyzer) as gallery:
+        list(gallery.enroll([MemberPhotos("Zed", (portrait,))]))
+        gallery.refresh_index()
+    for file in gallery_folder.glob(f"{DATABASE_NAME}*"):
+        file.unlink()
+    shutil.copy(tmp_path / "copy", database)
+    with open_with(gallery_folder, analyzer) as gallery:
+        list(gallery.enroll([MemberPhotos("Zoe", (sample_group / "probe" / "stranger-2a.jpg",))]))
+        assert gallery.health().index_state.startswith("stale: made of another gallery")
+        (result,) = identified(gallery, portrait)
+        assert result.faces[0].decision.member is None
+
+
 def test_a_change_by_another_process_is_seen(gallery: Gallery, analyzer: FaceAnalyzer, sample_group: Path) -> None:
     """The search follows the store's revision: a member forgotten elsewhere is not named here any more."""
     probe = sample_group / "probe" / "ada-2.jpg"
@@ -364,6 +434,52 @@ def test_a_forgotten_member_is_gone_from_rows_vectors_and_index(gallery: Gallery
     assert (health.n_members, health.n_templates, health.index_state, health.faults) == (5, 20, "current", ())
     (result,) = identified(gallery, sample_group / "probe" / "ada-2.jpg", top=10)
     assert sorted(candidate.member for candidate in result.faces[0].decision.candidates) == MEMBERS[1:]
+
+
+def test_nothing_of_a_forgotten_member_is_left_in_any_file(gallery: Gallery) -> None:
+    """Neither vector nor name: not in the database, its log, the index, nor in what a killed index writer left."""
+    with Store.open(gallery.folder / DATABASE_NAME) as store:
+        gone = [vector.tobytes() for vector in store.templates("Ada").vectors]
+        kept = store.templates("Bea").vectors[0].tobytes()
+    (gallery.folder / f"{INDEX_NAME}.killed.new").write_bytes(gone[0])
+    assert any(gone[0] in file.read_bytes() for file in gallery.folder.glob(f"{INDEX_NAME}*"))
+    gallery.forget("Ada")
+    contents = {file.name: file.read_bytes() for file in gallery.folder.iterdir()}
+    assert not [name for name, content in contents.items() for vector in gone if vector in content]
+    assert not [name for name, content in contents.items() if b"Ada" in content]
+    assert kept in contents[INDEX_NAME]
+
+
+def test_forgetting_beside_a_reader_says_what_is_not_done_yet(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program in the middle of a read keeps the log: the member is gone, the error says what is left to do."""
+    import sqlite3
+
+    reader = sqlite3.connect(gallery.folder / DATABASE_NAME)
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM members").fetchone()
+        monkeypatch.setattr("facegallery.store.engine.BUSY_TIMEOUT_S", 0.2)  # a setting, not a part
+        with open_with(gallery.folder, gallery.analyzer) as impatient, pytest.raises(StillInTheLog, match="-wal"):
+            impatient.forget("Ada")
+    finally:
+        reader.close()
+    with pytest.raises(MemberNotFound):
+        gallery.member("Ada")
+    assert gallery.health().index_state == "current"
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), 1.01, -1.01])
+def test_a_threshold_that_is_no_similarity_is_refused(gallery: Gallery, sample_group: Path, threshold: float) -> None:
+    """In every question that takes one."""
+    probe = sample_group / "probe" / "dan-1.jpg"
+    with pytest.raises(ValueError, match="threshold"):
+        list(gallery.identify([probe], threshold=threshold))
+    with pytest.raises(ValueError, match="threshold"):
+        gallery.verify(probe, probe, threshold=threshold)
+    with pytest.raises(ValueError, match="threshold"):
+        gallery.explain(probe, threshold=threshold)
 
 
 # --- one to one ---------------------------------------------------------------------------------------------------

@@ -197,9 +197,9 @@ def test_the_layout_of_an_array_does_not_matter(back_end: type[NumpyIndex] | typ
 def test_an_index_of_a_template_set_holds_it() -> None:
     """The store's rows go in as they come."""
     vectors = unit_vectors(3)
-    index = FaissIndex.of(TemplateSet(4, ids_of(2, 3, 9), vectors, ("a", "b", "c")))
+    index = FaissIndex.of(TemplateSet(4, "4", ids_of(2, 3, 9), vectors, ("a", "b", "c")))
     assert index.search(vectors, 1)[1].tolist() == [[2], [3], [9]]
-    assert FaissIndex.of(TemplateSet(0, ids_of(), unit_vectors(0), ())).count == 0
+    assert FaissIndex.of(TemplateSet(0, "0", ids_of(), unit_vectors(0), ())).count == 0
 
 
 def test_what_is_written_can_be_read() -> None:

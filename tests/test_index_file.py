@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from facegallery.domain import IndexStamp, TemplateSet, Vectors
 from facegallery.index import FaissIndex
-from facegallery.index_file import CURRENT, DAMAGED, MISSING, describe, load, open_index, save
+from facegallery.index_file import CURRENT, DAMAGED, MISSING, describe, load, open_index, remove, save
 
-STAMP = IndexStamp(revision=5, fingerprint="a" * 64, count=4)
+STAMP = IndexStamp(revision=5, state="5", fingerprint="a" * 64, count=4)
 
 
 def unit_vectors(n: int) -> Vectors:
@@ -33,7 +33,7 @@ VECTORS = unit_vectors(STAMP.count)
 
 
 def rows(revision: int = STAMP.revision, n: int = STAMP.count) -> TemplateSet:
-    return TemplateSet(revision, np.arange(n, dtype=np.int64), unit_vectors(n), ("Ada",) * n)
+    return TemplateSet(revision, str(revision), np.arange(n, dtype=np.int64), unit_vectors(n), ("Ada",) * n)
 
 
 def never() -> TemplateSet:
@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_saved_index_is_loaded_without_the_store(path: Path) -> None:
     """The second start reads the file, and gets the same answers."""
-    index, reason = open_index(path, stamp=STAMP, templates=never)
+    index, reason = open_index(path, stamp=lambda: STAMP, templates=never)
     assert reason is None
     assert describe(path, STAMP) == CURRENT
     for found, expected in zip(index.search(VECTORS, 4), FaissIndex.of(rows()).search(VECTORS, 4), strict=True):
@@ -59,16 +59,18 @@ def test_a_saved_index_is_loaded_without_the_store(path: Path) -> None:
 @pytest.mark.parametrize(
     ("stamp", "reason"),
     [
-        (replace(STAMP, revision=7), "stale: revision 5, the gallery is at 7"),
+        (replace(STAMP, revision=7, state="7"), "stale: revision 5, the gallery is at 7"),
+        (replace(STAMP, state="x"), "stale: made of another gallery, or of one since restored"),
         (replace(STAMP, fingerprint="b" * 64), "stale: made with another model"),
         (replace(STAMP, count=9), "stale: 4 templates, the gallery has 9"),
     ],
-    ids=["revision", "model", "count"],
+    ids=["revision", "state", "model", "count"],
 )
 def test_an_index_of_something_else_is_not_used(path: Path, stamp: IndexStamp, reason: str) -> None:
     """Another revision, model or count is told, the index is made again, and the file is then the one wanted."""
     assert load(path, stamp) == describe(path, stamp) == reason
-    index, told = open_index(path, stamp=stamp, templates=lambda: rows(stamp.revision, stamp.count))
+    now = replace(rows(stamp.revision, stamp.count), state=stamp.state)
+    index, told = open_index(path, stamp=lambda: stamp, templates=lambda: now)
     assert told == reason
     assert index.count == stamp.count
     assert describe(path, stamp) == CURRENT
@@ -77,26 +79,44 @@ def test_an_index_of_something_else_is_not_used(path: Path, stamp: IndexStamp, r
 def test_no_file_is_made_and_next_time_used(tmp_path: Path) -> None:
     """The first start makes the file, also for an empty gallery."""
     path = tmp_path / "index.faiss"
-    empty = IndexStamp(0, "a" * 64, 0)
+    empty = IndexStamp(0, "0", "a" * 64, 0)
     assert describe(path, empty) == MISSING
-    assert open_index(path, stamp=empty, templates=lambda: rows(0, 0))[1] == MISSING
-    index, reason = open_index(path, stamp=empty, templates=never)
+    assert open_index(path, stamp=lambda: empty, templates=lambda: rows(0, 0))[1] == MISSING
+    index, reason = open_index(path, stamp=lambda: empty, templates=never)
     assert (index.count, reason) == (0, None)
 
 
 def test_a_change_between_stamp_and_rows_is_saved_under_the_rows_revision(path: Path) -> None:
     """Where another process enrolled meanwhile, the file says what is in it and not what was asked for."""
-    index, _ = open_index(path, stamp=replace(STAMP, revision=6), templates=lambda: rows(8, 6))
+    later = IndexStamp(8, "8", STAMP.fingerprint, 6)
+    stamps = iter([replace(STAMP, revision=6, state="6"), later])
+    index, _ = open_index(path, stamp=lambda: next(stamps), templates=lambda: rows(8, 6))
     assert index.count == 6
-    assert describe(path, IndexStamp(8, STAMP.fingerprint, 6)) == CURRENT
+    assert describe(path, later) == CURRENT
+
+
+def test_an_index_that_was_overtaken_while_it_was_written_is_not_left(path: Path) -> None:
+    """Somebody forgotten between reading and writing must not come back by a late writer."""
+    stamps = iter([replace(STAMP, revision=6, state="6"), replace(STAMP, revision=9, state="9")])
+    open_index(path, stamp=lambda: next(stamps), templates=lambda: rows(8, 6))
+    assert not path.exists()
+
+
+def test_removing_takes_what_killed_writers_left(path: Path) -> None:
+    """Their half-made files hold vectors too; other files stay."""
+    (path.parent / "index.faiss.abc.new").write_bytes(b"vectors")
+    (path.parent / "other.new").write_bytes(b"something else")
+    remove(path)
+    remove(path)
+    assert [file.name for file in path.parent.iterdir()] == ["other.new"]
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     """The index is a cache: it is used from memory where it cannot be saved."""
-    index, reason = open_index(tmp_path / "nowhere" / "index.faiss", stamp=STAMP, templates=rows)
+    index, reason = open_index(tmp_path / "nowhere" / "index.faiss", stamp=lambda: STAMP, templates=rows)
     assert (index.count, reason) == (STAMP.count, MISSING)
     (tmp_path / "folder").mkdir()
-    index, reason = open_index(tmp_path / "folder", stamp=STAMP, templates=rows)
+    index, reason = open_index(tmp_path / "folder", stamp=lambda: STAMP, templates=rows)
     assert (index.count, reason) == (STAMP.count, "not readable: Is a directory")
     assert describe(tmp_path / "folder", STAMP) == "not readable: Is a directory"
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]  # and nothing half-made stays behind
@@ -126,7 +146,7 @@ def test_any_other_bytes_are_damage(path: Path, content: bytes) -> None:
     """Whatever lies in the file's place is named as damaged, and replaced."""
     path.write_bytes(content)
     assert load(path, STAMP) == describe(path, STAMP) == DAMAGED
-    assert open_index(path, stamp=STAMP, templates=rows)[1] == DAMAGED
+    assert open_index(path, stamp=lambda: STAMP, templates=rows)[1] == DAMAGED
     assert describe(path, STAMP) == CURRENT
 
 

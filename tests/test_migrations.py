@@ -40,7 +40,7 @@ ROWS = {
         INSERT INTO faces VALUES (1, 1, 1.5, 2.5, 11.5, 12.5, '[[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]', 0.75);
         INSERT INTO models VALUES (1, 'starter', '{fingerprint}', 512);
         INSERT INTO templates VALUES (1, 1, 1, 1, x'{vector}', '2026-01-02 03:04:05.000000');
-        INSERT INTO gallery_settings VALUES (1, 1, 7, '2026-01-02 03:04:05.000000');
+        INSERT INTO gallery_settings VALUES (1, 1, 7, '0123456789abcdef0123456789abcdef', '2026-01-02 03:04:05.000000');
     """
 }
 """A gallery of one member with one face, as each schema revision kept it. A new revision needs an entry here."""
@@ -197,10 +197,10 @@ def test_a_gallery_of_every_revision_opens_with_its_rows(tmp_path: Path, revisio
         raw.executescript(rows)
     with Store.open(path) as store:
         assert store.model() == MODEL
-        assert store.revision() == 7
+        assert store.stamp().revision == 7
         (face,) = store.enrolled_faces("Ada")
         assert face.face == Face((1.5, 2.5, 11.5, 12.5), ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10)), 0.75)
-        np.testing.assert_array_equal(store.vector(face.template_id), VECTOR)
+        np.testing.assert_array_equal(store.templates().vectors, [VECTOR])
         assert store.check() == []
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from facegallery.cli import demonstration, enrolling, explaining, health, identifying, members, models
-from facegallery.cli.console import ERROR, note
+from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
 from facegallery.errors import FacegalleryError
 from facegallery.version import __version__
 
@@ -62,8 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Without the program's name; None takes those of this process.
     """
+    speak_utf8()
     try:
-        app(arguments, prog_name="facegallery")
+        try:
+            app(arguments, prog_name="facegallery")
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be said
     except FacegalleryError as error:
         note(f"Error: {error}")
+        sys.exit(ERROR)
+    except OSError as error:  # of the answer's own stream: all others are translated where they arise
+        sys.stdout = nowhere()  # or the interpreter would try once more as it ends
+        note(f"Error: the answer could not be written: {error.strerror or error}")
         sys.exit(ERROR)

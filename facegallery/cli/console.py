@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from facegallery.errors import GalleryNotFound
 from facegallery.text import printable
 
 if TYPE_CHECKING:
@@ -26,6 +28,27 @@ INTERRUPTED = 130  # as shells report SIGINT
 
 PIPE_WIDTH = 200
 """Columns of a table that is not written to a terminal: wide enough that names and paths are not folded."""
+
+
+LONG_FOLDER = 16
+"""A common folder of more characters is not repeated in every row of a table."""
+
+
+def speak_utf8() -> None:
+    """Write UTF-8 into files and pipes whatever the locale says; a terminal gets escapes for what it cannot show.
+
+    A stream that was closed before the program began takes everything and keeps nothing.
+    """
+    sys.stdout = sys.stdout or nowhere()
+    sys.stderr = sys.stderr or nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def nowhere() -> TextIO:
+    """A stream that takes everything and keeps nothing."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def stdout() -> Console:
@@ -67,6 +90,17 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     return made
 
 
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """The paths for a table: without the folder they are all in, which is printed once above it where it is long."""
+    texts = [str(path) for path in paths]
+    mixed = len({path.is_absolute() for path in paths}) > 1
+    folder = "" if mixed else os.path.commonpath([str(path.parent) for path in paths])
+    if len(folder) <= LONG_FOLDER:
+        return texts
+    say(f"In {folder}:")
+    return [os.path.relpath(text, folder) for text in texts]
+
+
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Progress]:
     """A progress bar on standard error with one task; drawn only on a terminal."""
@@ -87,12 +121,14 @@ def open_or_create(folder: Path | None, model: str | None) -> Gallery:
     """The gallery to enroll into: an existing one (checked against ``model``), or a new one, said aloud."""
     from facegallery import Gallery
 
-    if Gallery.exists(folder):
+    try:
         gallery = Gallery.open(folder)
+    except GalleryNotFound:  # also where an earlier attempt to make one was cut short: create finishes it
+        gallery = Gallery.create(folder, model=model)
+    else:
         if model is not None:
             gallery.require_model(model)
         return gallery
-    gallery = Gallery.create(folder, model=model)
     spec = gallery.installed_model().spec
     note(f"New gallery in {gallery.folder}, on model '{spec.name}': {spec.summary}")
     if model is None and spec.name == "starter":

@@ -28,19 +28,18 @@ def init(gallery: GalleryOption = None, model: NewModelOption = None) -> None:
     """Make an empty gallery. 'enroll' does this by itself where there is none."""
     from facegallery import Gallery
 
-    if Gallery.exists(gallery):
-        with Gallery.open(gallery) as opened:
-            if model is not None:
-                opened.require_model(model)
+    is_there = Gallery.exists(gallery)
+    with open_or_create(gallery, model) as opened:
+        if is_there:
             say(f"There is a gallery in {opened.folder} already, on model '{opened.model.name}'. Nothing was changed.")
-        return
-    with open_or_create(gallery, model) as made:
-        say(f"Made a gallery in {made.folder}. Next: facegallery enroll DIR (one folder a member)")
+        else:
+            say(f"Made a gallery in {opened.folder}. Next: facegallery enroll DIR (one folder a member)")
 
 
 def enroll(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="DIR | PHOTO...", help="A folder with one folder a member; or photos.")
+        list[Path],
+        typer.Argument(metavar="DIR | PHOTO...", readable=False, help="A folder with one folder a member; or photos."),
     ],
     member: Annotated[
         str | None,
@@ -62,13 +61,18 @@ def enroll(
     from facegallery.gallery.enrollment import MemberPhotos, plan_folder
     from facegallery.walk import find_photos
 
+    if member is None and len(inputs) == 1 and not inputs[0].exists():
+        raise typer.BadParameter(f"There is no {inputs[0]}.")
     if member is None and (len(inputs) != 1 or not inputs[0].is_dir()):
         raise typer.BadParameter("Give one folder that holds one folder a member, or --member NAME and photos.")
+    if member is not None and not member.strip():
+        raise typer.BadParameter("--member needs a name.")
     if face is not None and (member is None or len(inputs) != 1 or inputs[0].is_dir()):
         raise typer.BadParameter("--face N goes with --member NAME and exactly one photo.")
     plan = plan_folder(inputs[0]) if member is None else [MemberPhotos(member, tuple(find_photos(inputs)), face)]
     if not any(entry.photos for entry in plan):
-        raise typer.BadParameter(f"There is no photo to enroll in {inputs[0]}: it should hold one folder a member.")
+        wanted = "it should hold one folder a member" if member is None else "give photos, or folders of photos"
+        raise typer.BadParameter(f"There is no photo to enroll in {inputs[0]}: {wanted}.")
     with open_or_create(gallery, model) as opened:
         raise typer.Exit(_run(opened, plan))
 

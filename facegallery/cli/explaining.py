@@ -12,7 +12,7 @@ from facegallery.cli.options import GalleryOption, ThresholdOption
 
 
 def explain(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photo to explain.")],
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="The photo to explain.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.png", help="Where the picture goes.")],
     member: Annotated[
         str | None,

@@ -12,7 +12,10 @@ from facegallery.text import printable
 
 
 def doctor(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
-    """Check this installation and the gallery: versions, models, schema, index, threads. Changes nothing."""
+    """Check this installation and the gallery: versions, models, schema, index, threads.
+
+    Changes nothing, but that a gallery of an earlier version is upgraded, as by every command that opens it.
+    """
     from facegallery.gallery.health import examine
 
     findings = examine(gallery)

@@ -14,15 +14,16 @@ from facegallery.cli.console import (
     note,
     progress,
     say,
+    short_names,
     stdout,
     table,
 )
 from facegallery.cli.options import DrawOption, GalleryOption, Inputs, JsonOption, ModelOption, ThresholdOption
-from facegallery.domain import ScoreRule, SkippedPhoto
+from facegallery.domain import Decision, ScoreRule, SkippedPhoto
 from facegallery.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from facegallery.gallery.analysis import FaceAnalyzer
     from facegallery.gallery.detecting import DetectedPhoto
@@ -49,21 +50,21 @@ def identify(
     from facegallery import Gallery
     from facegallery.cli.report import as_json as json_text
     from facegallery.cli.report import identification_csv, identification_document
-    from facegallery.gallery.analysis import expand
-    from facegallery.gallery.drawing import Drawings, draw_identified
+    from facegallery.gallery.drawing import Drawings, draw_identified, drawn_or_why
 
     if as_json and as_csv:
         raise typer.BadParameter("Choose one of --json and --csv.")
     results: list[IdentifiedPhoto | SkippedPhoto] = []
     drawings = Drawings(draw) if draw is not None else None
+    undrawn: list[SkippedPhoto] = []
     with Gallery.open(gallery) as opened:
-        found = expand(inputs)
+        found = photos_in(inputs)
         model, limit = opened.model.name, opened.default_threshold if threshold is None else threshold
         with progress("Identifying", len(found)) as bar:
             for result in opened.identify(found, threshold=limit, score=score, top=top):
                 results.append(result)
                 if drawings is not None and not isinstance(result, SkippedPhoto):
-                    draw_identified(result, drawings)
+                    undrawn += drawn_or_why(draw_identified, result, drawings)
                 advance(bar)
     skipped = [entry for entry in results if isinstance(entry, SkippedPhoto)]
     if as_json:
@@ -73,40 +74,47 @@ def identify(
         sys.stdout.write(identification_csv(results))
     else:
         print_identified([entry for entry in results if not isinstance(entry, SkippedPhoto)], top=top)
-    _finish(skipped, drawings)
+    _finish([*skipped, *undrawn], drawings)
 
 
-def print_identified(photos: Iterable[IdentifiedPhoto], *, top: int = 2) -> None:
+def print_identified(photos: Sequence[IdentifiedPhoto], *, top: int = 2) -> None:
     """The table of decisions, one row a face."""
-    rows = table("photo", "face", "decision", "similarity", "threshold", "next", "margin", right=_NUMBERS)
-    for photo in photos:
+    if not photos:
+        return
+    rows = table("photo", "face", "decision", "similarity", "threshold", "near", "margin", right=_NUMBERS)
+    for photo, name in zip(photos, short_names([photo.path for photo in photos]), strict=True):
         for face in photo.faces:
             decision = face.decision
-            others = [candidate for candidate in decision.candidates if candidate != decision.best][: max(top - 1, 1)]
             rows.add_row(
-                printable(photo.path),
+                printable(name),
                 f"{face.number}",
                 printable(decision.member or "unknown"),
                 _number(decision.best.similarity if decision.best else None),
                 _number(decision.threshold),
-                printable(", ".join(f"{other.member} {other.similarity:.2f}" for other in others))
-                if decision.member
-                else printable(f"nearest {decision.best.member}" if decision.best else ""),
+                printable(_others(decision, top)),
                 _number(decision.margin),
             )
         if not photo.faces:
-            rows.add_row(printable(photo.path), "", "no face", "", "", "", "")
+            rows.add_row(printable(name), "", "no face", "", "", "", "")
         if photo.notice:
             note(f"{photo.path}: {photo.notice}")
     stdout().print(rows)
+
+
+def _others(decision: Decision, top: int) -> str:
+    """Who else was near, from the nearest of an unknown or the runner-up of a match, and whose name was taken."""
+    left = [each for each in decision.candidates if each.member not in decision.taken]
+    shown = left[1:top] if decision.member else left[: top - 1]
+    words = [f"{each.member} {each.similarity:.2f}" for each in shown]
+    return "; ".join([", ".join(words), *(f"{name}: another face" for name in decision.taken)]).removeprefix("; ")
 
 
 _NUMBERS = ("face", "similarity", "threshold", "margin")
 
 
 def verify(
-    photo_a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
-    photo_b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    photo_a: Annotated[Path, typer.Argument(metavar="A", readable=False, help="A photo.")],
+    photo_b: Annotated[Path, typer.Argument(metavar="B", readable=False, help="Another photo.")],
     face_a: Annotated[int | None, typer.Option("--face-a", min=1, metavar="N", help="Which face of A.")] = None,
     face_b: Annotated[int | None, typer.Option("--face-b", min=1, metavar="N", help="Which face of B.")] = None,
     threshold: ThresholdOption = None,
@@ -142,44 +150,52 @@ def detect(
     """Find the faces in photos: boxes, landmarks, probability. Needs no gallery."""
     from facegallery.cli.report import as_json as json_text
     from facegallery.cli.report import detection_document
-    from facegallery.gallery.analysis import expand
     from facegallery.gallery.detecting import detect_photos
-    from facegallery.gallery.drawing import Drawings, draw_detected
+    from facegallery.gallery.drawing import Drawings, draw_detected, drawn_or_why
 
     results: list[DetectedPhoto | SkippedPhoto] = []
     drawings = Drawings(draw) if draw is not None else None
-    found = expand(inputs)
+    undrawn: list[SkippedPhoto] = []
+    found = photos_in(inputs)
     with progress("Detecting", len(found)) as bar:
         for result in detect_photos(found):
             results.append(result)
             if drawings is not None and not isinstance(result, SkippedPhoto):
-                draw_detected(result, drawings)
+                undrawn += drawn_or_why(draw_detected, result, drawings)
             advance(bar)
     if as_json:
         sys.stdout.write(json_text(detection_document(results)) + "\n")
     else:
         _print_detected([entry for entry in results if not isinstance(entry, SkippedPhoto)])
-    _finish([entry for entry in results if isinstance(entry, SkippedPhoto)], drawings)
+    _finish([*(entry for entry in results if isinstance(entry, SkippedPhoto)), *undrawn], drawings)
 
 
-def _print_detected(photos: Iterable[DetectedPhoto]) -> None:
+def _print_detected(photos: Sequence[DetectedPhoto]) -> None:
+    if not photos:
+        return
     rows = table("photo", "face", "probability", "left", "top", "right", "bottom", right=_DETECTION_NUMBERS)
-    for photo in photos:
+    for photo, name in zip(photos, short_names([photo.path for photo in photos]), strict=True):
         for number, face in enumerate(photo.faces, start=1):
-            rows.add_row(
-                printable(photo.path),
-                f"{number}",
-                f"{face.probability:.3f}",
-                *(f"{side:.0f}" for side in face.box_xyxy),
-            )
+            sides = (f"{side:.0f}" for side in face.box_xyxy)
+            rows.add_row(printable(name), f"{number}", f"{face.probability:.3f}", *sides)
         if not photo.faces:
-            rows.add_row(printable(photo.path), "", "no face", "", "", "", "")
+            rows.add_row(printable(name), "", "no face", "", "", "", "")
         if photo.notice:
             note(f"{photo.path}: {photo.notice}")
     stdout().print(rows)
 
 
 _DETECTION_NUMBERS = ("face", "probability", "left", "top", "right", "bottom")
+
+
+def photos_in(inputs: list[Path]) -> list[Path | SkippedPhoto]:
+    """All photos in files and folders; a person who named an empty folder is told."""
+    from facegallery.gallery.analysis import expand
+
+    found = expand(inputs)
+    if not found:
+        note(f"There is no photo in {', '.join(map(str, inputs))}.")
+    return found
 
 
 def _finish(skipped: list[SkippedPhoto], drawings: object) -> None:
@@ -199,7 +215,8 @@ def _analyzer(gallery: Path | None, model: str | None) -> FaceAnalyzer:
     from facegallery import Gallery
     from facegallery.gallery.analysis import default_analyzer
 
-    if model is None and Gallery.exists(gallery):
+    # A gallery that is named must be there; the default one is taken if it is.
+    if model is None and (gallery is not None or Gallery.exists()):
         with Gallery.open(gallery) as opened:
             return opened.analyzer
     return default_analyzer(model)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facegallery.cli.console import note, say, stdout, table
+from facegallery.cli.console import ERROR, INTERRUPTED, note, say, stdout, table
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.text import printable
 
@@ -69,6 +69,16 @@ def rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW")], galle
     say(f"{old} is now {renamed.name}.")
 
 
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as error:  # Ctrl-C, or nobody there to answer
+        if sys.stdin.isatty():
+            raise typer.Exit(INTERRUPTED) from error
+        note("Nobody answers here; to forget without being asked: --yes")
+        return False
+
+
 def forget(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -81,6 +91,10 @@ def forget(
         member = opened.member(name)
         if not yes:
             question = f"Forget {printable(member.name)} and all {member.n_templates} templates? This cannot be undone."
-            typer.confirm(question, abort=True, err=True)
-        removed = opened.forget(name)
+            if not _confirmed(question):
+                note("Nothing was forgotten.")
+                raise typer.Exit(ERROR)
+        removed, backups = opened.forget(name), opened.backups()
     say(f"Forgot {member.name}: {removed} template{'s' * (removed != 1)} removed.")
+    for backup in backups:
+        note(f"A backup from an upgrade still holds who was enrolled then; remove it if you need it no more: {backup}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +65,7 @@ def pull(
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr(), transient=True) as bar:
+    with Progress(*columns, console=stderr(), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"Fetching {name}", total=None)
         model = fetch(
             ModelFiles.default(),
@@ -80,7 +81,7 @@ def pull(
 @app.command("import")
 def import_model(
     name: ModelName,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The weight file, fetched elsewhere.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The weight file, fetched elsewhere.")],
 ) -> None:
     """Take a model's file that was fetched on another machine: check it, copy it into place."""
     from facegallery.weights.files import ModelFiles

@@ -7,22 +7,37 @@ from typing import Annotated
 
 import typer
 
+from facegallery.matching.decisions import checked_threshold
+
+
+def _threshold(value: float | None) -> float | None:
+    """Refuse what is no similarity, as a fault of usage."""
+    try:
+        return None if value is None else checked_threshold(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 GalleryOption = Annotated[
     Path | None,
     typer.Option(
         "--gallery",
         "-g",
-        envvar="FACEGALLERY_GALLERY",
         metavar="FOLDER",
-        help="The gallery's folder. Default: one in your own data folder.",
-        show_default=False,
+        help="The gallery's folder. Default: FACEGALLERY_GALLERY, else one in your own data folder.",
     ),
 ]
-Inputs = Annotated[list[Path], typer.Argument(metavar="PHOTO | DIR...", help="Photos, or folders of photos.")]
+Inputs = Annotated[
+    list[Path], typer.Argument(metavar="PHOTO | DIR...", readable=False, help="Photos, or folders of photos.")
+]
 ThresholdOption = Annotated[
     float | None,
     typer.Option(
-        "--threshold", "-t", min=-1.0, max=1.0, help="Similarity that a match needs.", show_default="the model's"
+        "--threshold",
+        "-t",
+        callback=_threshold,
+        metavar="T",
+        help="Similarity that a match needs, in [-1, 1]. Default: the model's.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

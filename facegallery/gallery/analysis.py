@@ -117,10 +117,7 @@ def expand(inputs: Iterable[Path | str | SkippedPhoto]) -> list[Path | SkippedPh
     """The photos among files and folders, all found before the first is worked on: pictures that are drawn into one of
     the folders meanwhile are not taken for photos, and the number of photos is known.
     """
-    found: list[Path | SkippedPhoto] = []
-    for entry in inputs:
-        found += [entry] if isinstance(entry, SkippedPhoto) else find_photos([Path(entry)])
-    return found
+    return list(find_photos(Path(entry) if isinstance(entry, str) else entry for entry in inputs))
 
 
 def skipped_photo(error: PhotoError) -> SkippedPhoto:

@@ -47,8 +47,7 @@ class Demo:
             GalleryError: The folder holds something else, or cannot be written.
         """
         folder = output / "gallery"
-        gallery = Gallery.open(folder) if Gallery.exists(folder) else Gallery.create(folder, model=MODEL)
-        return cls(gallery, output)
+        return cls(Gallery.create(folder, model=MODEL), output)
 
     def __enter__(self) -> Demo:
         return self

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from facegallery.domain import Face, Verdict
+from facegallery.domain import Face, SkippedPhoto, Verdict
+from facegallery.errors import ExplanationError, PhotoError
 from facegallery.gallery.detecting import DetectedPhoto
 from facegallery.gallery.identification import IdentifiedPhoto
 from facegallery.images import read_photo
 from facegallery.pictures.boxes import draw_faces
 from facegallery.pictures.panel import save_png
+from facegallery.walk import DRAWN
+
+NOT_DRAWN = "not_drawn"
+MAX_STEM_BYTES = 200
+"""File systems take 255 bytes for a name, and the name gets longer here."""
 
 
 class Drawings:
@@ -24,10 +33,14 @@ class Drawings:
         self.folder = folder
         self.written: list[Path] = []
 
-    def path_for(self, photo: Path, content_hash: str) -> Path:
-        """``<name>-faces.png``; with the start of the content hash where another photo has that name already."""
-        plain = self.folder / f"{photo.stem}-faces.png"
-        return plain if plain not in self.written else self.folder / f"{photo.stem}-{content_hash[:8]}-faces.png"
+    def path_for(self, photo: Path) -> Path:
+        """``<name>-faces.png``, numbered where another photo of that name was drawn; a very long name is shortened."""
+        stem = os.fsdecode(os.fsencode(photo.stem)[:MAX_STEM_BYTES])
+        path, number = self.folder / f"{stem}{DRAWN}", 1
+        while path in self.written:
+            number += 1
+            path = self.folder / f"{stem}-{number}{DRAWN}"
+        return path
 
 
 def draw_identified(result: IdentifiedPhoto, drawings: Drawings) -> Path:
@@ -35,13 +48,14 @@ def draw_identified(result: IdentifiedPhoto, drawings: Drawings) -> Path:
 
     Raises:
         PhotoError: The photo can no longer be read.
+        ExplanationError: The picture cannot be written.
     """
     labelled: list[tuple[Face, str, Verdict | None]] = []
     for face in result.faces:
         best, name = face.decision.best, face.decision.member or "unknown"
         label = f"{face.number} {name}" if best is None else f"{face.number} {name} {best.similarity:.2f}"
         labelled.append((face.face, label, face.decision.verdict))
-    return _draw(result.path, result.content_hash, labelled, drawings)
+    return _draw(result.path, labelled, drawings)
 
 
 def draw_detected(result: DetectedPhoto, drawings: Drawings) -> Path:
@@ -49,16 +63,29 @@ def draw_detected(result: DetectedPhoto, drawings: Drawings) -> Path:
 
     Raises:
         PhotoError: The photo can no longer be read.
+        ExplanationError: The picture cannot be written.
     """
     labelled: list[tuple[Face, str, Verdict | None]] = [
         (face, f"{number} {face.probability:.2f}", None) for number, face in enumerate(result.faces, start=1)
     ]
-    return _draw(result.path, result.content_hash, labelled, drawings)
+    return _draw(result.path, labelled, drawings)
 
 
-def _draw(photo: Path, content_hash: str, labelled: list[tuple[Face, str, Verdict | None]], drawings: Drawings) -> Path:
-    path = drawings.path_for(photo, content_hash)
+def _draw(photo: Path, labelled: list[tuple[Face, str, Verdict | None]], drawings: Drawings) -> Path:
+    path = drawings.path_for(photo)
     # Read again rather than kept since the answer: answers of a large folder must not hold its pixels.
     save_png(draw_faces(read_photo(photo), labelled), path)
     drawings.written.append(path)
     return path
+
+
+Result = TypeVar("Result", IdentifiedPhoto, DetectedPhoto)
+
+
+def drawn_or_why(draw: Callable[[Result, Drawings], Path], result: Result, drawings: Drawings) -> list[SkippedPhoto]:
+    """Draw one result. A picture that cannot be drawn is an entry in the list, and the other answers are not lost."""
+    try:
+        draw(result, drawings)
+    except (PhotoError, ExplanationError) as error:
+        return [SkippedPhoto(result.path, NOT_DRAWN, f"no picture of it: {error}")]
+    return []

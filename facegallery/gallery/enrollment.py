@@ -7,13 +7,13 @@ face that fits those is taken (see :mod:`facegallery.matching.choice`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
-from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, Photo, SkippedPhoto, Vectors
+from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, EnrolledFace, Photo, SkippedPhoto, Vectors
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, skipped_photo
 from facegallery.images import decode, load_file
@@ -27,6 +27,7 @@ SEVERAL_FACES = "several_faces"
 OTHER_MEMBER = "other_member"
 NO_MEMBER = "no_member"
 BAD_NAME = "bad_name"
+OTHER_FACE = "other_face"
 
 SAME_FACE_OVERLAP = 0.5
 """Intersection over union from which two boxes in the same bytes are one face."""
@@ -77,12 +78,19 @@ class MemberPhotos:
 
 
 def plan_folder(root: Path) -> list[MemberPhotos]:
-    """One entry for each folder in ``root``; photos that lie beside the folders are reported as skipped.
+    """One entry a member: the folders in ``root`` whose names are the same but for case, spaces and Unicode form.
+
+    Photos that lie beside the folders are reported as skipped.
 
     Raises:
         PhotoError: ``root`` is not a folder that can be read.
     """
-    plan = [MemberPhotos(member=name, photos=tuple(find_photos([folder]))) for name, folder in member_folders(root)]
+    folders: dict[str, list[Path]] = {}
+    names: dict[str, str] = {}
+    for name, folder in member_folders(root):
+        folders.setdefault(name_key(name), []).append(folder)
+        names.setdefault(name_key(name), name)
+    plan = [MemberPhotos(names[key], tuple(find_photos(found))) for key, found in folders.items()]
     loose = tuple(
         SkippedPhoto(path, NO_MEMBER, "lies beside the members' folders; put it into the folder of its member")
         for path in loose_photos(root)
@@ -118,6 +126,7 @@ class _Waiting:
     photo: Photo
     n_faces: int
     faces: list[EmbeddedFace]
+    copies: list[Path] = field(default_factory=list)  # files with the same bytes: they share its fate
 
 
 class _MemberEnrollment:
@@ -130,7 +139,7 @@ class _MemberEnrollment:
         self._analyzer = analyzer
         self._member = member
         self._face_number = face_number
-        self._waiting: list[_Waiting] = []
+        self._waiting: dict[str, _Waiting] = {}  # by content hash: a copy must not vouch for its original
 
     def run(self, photos: Sequence[Path | SkippedPhoto]) -> Iterator[EnrollOutcome]:
         try:
@@ -150,8 +159,11 @@ class _MemberEnrollment:
         """Enroll one file, or put it aside (None) when it has several faces."""
         try:
             file = load_file(path)
-            if already := self._already(path, file.content_hash):
+            if self._face_number is None and (already := self._already(path, file.content_hash)):
                 return already
+            if file.content_hash in self._waiting:
+                self._waiting[file.content_hash].copies.append(path)
+                return None
             photo = decode(file)
         except PhotoError as error:
             return self._skip(skipped_photo(error))
@@ -165,7 +177,7 @@ class _MemberEnrollment:
             return self._skip(SkippedPhoto(path, NO_FACE, "no face was found in it"), n_faces=0)
         if len(faces) == 1:
             return self._keep(photo, faces[0], n_faces=1)
-        self._waiting.append(_Waiting(photo.without_pixels(), len(faces), free))
+        self._waiting[photo.content_hash] = _Waiting(photo.without_pixels(), len(faces), free)
         return None
 
     def _take_number(self, photo: Photo, faces: list[EmbeddedFace], number: int) -> EnrollOutcome:
@@ -178,6 +190,11 @@ class _MemberEnrollment:
             )
         if not self._not_of_others(photo, [chosen]):
             return self._skip(SkippedPhoto(photo.path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
+        for mine in self._enrolled_here(photo.content_hash):
+            if overlap(chosen.face.box_xyxy, mine.face.box_xyxy) >= SAME_FACE_OVERLAP:
+                return EnrollOutcome(self._member, photo.path, EnrollStatus.ALREADY, n_faces=len(faces))
+            reason = f"another face of it is enrolled for {mine.member} already"
+            return self._skip(SkippedPhoto(photo.path, OTHER_FACE, reason), n_faces=len(faces))
         return self._keep(photo, chosen, n_faces=len(faces))
 
     def _settle(self) -> Iterator[EnrollOutcome]:
@@ -185,19 +202,19 @@ class _MemberEnrollment:
         if not self._waiting:
             return
         choices = choose_faces(
-            [np.stack([face.embedding for face in waiting.faces]) for waiting in self._waiting],
+            [np.stack([face.embedding for face in waiting.faces]) for waiting in self._waiting.values()],
             self._anchors(),
             threshold=self._analyzer().model.spec.threshold,
         )
-        for waiting, choice in zip(self._waiting, choices, strict=True):
-            photo = waiting.photo
-            if already := self._already(photo.path, photo.content_hash):
-                yield already  # the same bytes lay in the folder twice
-            elif choice is None:
-                reason = f"{waiting.n_faces} faces, and nothing tells which is {self._member}'s"
-                yield self._skip(SkippedPhoto(photo.path, SEVERAL_FACES, reason), n_faces=waiting.n_faces)
-            else:
-                yield self._keep(photo, waiting.faces[choice], n_faces=waiting.n_faces)
+        for waiting, choice in zip(self._waiting.values(), choices, strict=True):
+            if choice is not None:
+                yield self._keep(waiting.photo, waiting.faces[choice], n_faces=waiting.n_faces)
+                for path in waiting.copies:
+                    yield EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
+                continue
+            reason = f"{waiting.n_faces} faces, and nothing tells which is {self._member}'s"
+            for path in (waiting.photo.path, *waiting.copies):
+                yield self._skip(SkippedPhoto(path, SEVERAL_FACES, reason), n_faces=waiting.n_faces)
 
     def _anchors(self) -> Vectors:
         """The member's templates, those of this run among them; shape (0, 512) before the first."""
@@ -207,16 +224,21 @@ class _MemberEnrollment:
             return np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
 
     def _already(self, path: Path, content_hash: str) -> EnrollOutcome | None:
-        for enrolled in self._store.faces_of_photo(content_hash):
-            if name_key(enrolled.member) == name_key(self._member):
-                return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
+        for enrolled in self._enrolled_here(content_hash):
+            if not enrolled.photo_path.exists():  # the folder was moved: explanations read the photo from where it is
+                self._store.move_photo(content_hash, path)
+            return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
         return None
 
+    def _enrolled_here(self, content_hash: str) -> list[EnrolledFace]:
+        """This member's faces from these bytes; one at most, unless somebody merged members."""
+        faces = self._store.faces_of_photo(content_hash)
+        return [face for face in faces if name_key(face.member) == name_key(self._member)]
+
     def _not_of_others(self, photo: Photo, faces: list[EmbeddedFace]) -> list[EmbeddedFace]:
-        """Faces that are not enrolled for another member from these very bytes (a photo of two may lie in both
-        folders).
-        """
-        others = self._store.faces_of_photo(photo.content_hash)
+        """Faces that these bytes did not enroll for another member: a photo of two may lie in both folders."""
+        mine = self._enrolled_here(photo.content_hash)
+        others = [face for face in self._store.faces_of_photo(photo.content_hash) if face not in mine]
         return [
             face
             for face in faces
@@ -224,7 +246,8 @@ class _MemberEnrollment:
         ]
 
     def _enrolled_for(self, photo: Photo) -> str:
-        names = sorted({enrolled.member for enrolled in self._store.faces_of_photo(photo.content_hash)})
+        mine = self._enrolled_here(photo.content_hash)
+        names = sorted({each.member for each in self._store.faces_of_photo(photo.content_hash) if each not in mine})
         return f"its face is already enrolled as {', '.join(names)}"
 
     def _keep(self, photo: Photo, face: EmbeddedFace, *, n_faces: int) -> EnrollOutcome:

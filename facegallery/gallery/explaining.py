@@ -73,7 +73,7 @@ class Explanation:
         name = compared.enrolled.member
         lines = [decision_words(decision)]
         if decision.best is None or name != decision.best.member:
-            lines.append(f"Compared with {name}, as asked: similarity {compared.similarity:.2f}.")
+            lines.append(f"Compared with {name}: similarity {compared.similarity:.2f}.")
         lines.append(f"The template of {name} it was compared with is from {compared.enrolled.photo_path.name}.")
         if self.n_faces > 1:
             lines.append(f"This is face {self.face_number} of {self.n_faces} in {self.path.name}.")

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from facegallery.domain import EnrolledFace, Member, ModelIdentity, ScoreRule, SkippedPhoto
-from facegallery.errors import GalleryNotFound, ModelMismatch, PhotoError
+from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, PhotoError
+from facegallery.matching.decisions import checked_threshold
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
 from facegallery.weights.files import InstalledModel, ModelFiles
@@ -77,14 +78,22 @@ class Gallery:
         self._models = models
         self._load_analyzer = load_analyzer
         self._analyzer: FaceAnalyzer | None = None
-        self._search: tuple[int, ScoreRule, MemberSearch] | None = None
+        self._search: tuple[str, ScoreRule, MemberSearch] | None = None
 
     # --- opening ---------------------------------------------------------------------------------------------------
 
     @staticmethod
     def exists(folder: Path | str | None = None) -> bool:
-        """Whether there is a gallery in the folder (default: this person's gallery)."""
-        return (_folder(folder) / DATABASE_NAME).is_file()
+        """Whether there is a gallery in the folder (default: this person's gallery).
+
+        Raises:
+            GalleryUnavailable: The folder cannot be looked into.
+        """
+        path = _folder(folder) / DATABASE_NAME
+        try:
+            return path.is_file()
+        except OSError as error:
+            raise GalleryUnavailable(path, error.strerror or str(error)) from error
 
     @classmethod
     def open(cls, folder: Path | str | None = None) -> Gallery:
@@ -106,14 +115,15 @@ class Gallery:
 
     @classmethod
     def create(cls, folder: Path | str | None = None, *, model: str | None = None) -> Gallery:
-        """Create an empty gallery on one model, which it keeps for life.
+        """Create an empty gallery on one model, which it keeps for life; one on that model that is there is opened.
 
         Args:
             folder: The new gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
             model: Name of the model; None takes ``vggface2`` if its file is on this machine, else ``starter``.
 
         Raises:
-            GalleryUnavailable: There is a gallery already, or the folder cannot be written.
+            ModelMismatch: There is a gallery already, on another model.
+            GalleryUnavailable: The folder cannot be written.
             ModelNotFound: The model is unknown or its file is not here.
         """
         path = _folder(folder)
@@ -165,7 +175,7 @@ class Gallery:
                 f"The gallery in {self.folder} was created on another version of model '{ours.name}' "
                 f"(sha256 {ours.fingerprint[:12]}...) than the one on this machine ({installed.fingerprint[:12]}...). "
                 f"Their vectors cannot be compared. Bring the old file back with 'facegallery model import', or enroll "
-                f"again into a new folder: 'facegallery --gallery FOLDER enroll DIR'.",
+                f"again into a new folder: 'facegallery enroll DIR --gallery FOLDER'.",
             )
         return installed
 
@@ -180,7 +190,7 @@ class Gallery:
                 self.model.name,
                 name,
                 f"The gallery in {self.folder} is on model '{self.model.name}' and stays on it. For '{name}', "
-                f"enroll into another folder: 'facegallery --gallery FOLDER enroll DIR --model {name}'.",
+                f"enroll into another folder: 'facegallery enroll DIR --gallery FOLDER --model {name}'.",
             )
 
     @property
@@ -230,7 +240,7 @@ class Gallery:
         from facegallery.gallery.analysis import expand, read_and_analyze, skipped_photo
         from facegallery.gallery.identification import N_CANDIDATES, identify_faces
 
-        limit = self.default_threshold if threshold is None else threshold
+        limit = self.default_threshold if threshold is None else checked_threshold(threshold)
         for found in expand(inputs):
             if isinstance(found, SkippedPhoto):
                 yield found
@@ -292,7 +302,7 @@ class Gallery:
         photo, faces = read_and_analyze(self.analyzer, Path(path))
         if not faces or face_number is not None:
             pick_face(photo.path, faces, face_number, option="--face")
-        limit = self.default_threshold if threshold is None else threshold
+        limit = self.default_threshold if threshold is None else checked_threshold(threshold)
         search = self._member_search(ScoreRule.BEST)
         decisions = [face.decision for face in identify_faces(photo, faces, search=search, threshold=limit).faces]
         templates = self._store.templates(named)
@@ -356,35 +366,48 @@ class Gallery:
 
         Raises:
             MemberNotFound: No such member.
+            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+            GalleryUnavailable: The gallery cannot be written.
         """
-        removed = self._store.forget(name)
-        self._search = None
-        self.refresh_index()
-        return len(removed)
+        from facegallery.index_file import remove
+
+        self._store.member(name)
+        try:
+            remove(self.folder / INDEX_NAME)  # first: where even this fails, nothing has been done
+        except OSError as error:
+            raise GalleryUnavailable(self.folder / INDEX_NAME, error.strerror or str(error)) from error
+        try:
+            return len(self._store.forget(name))
+        finally:
+            self.refresh_index()
 
     # --- the index -------------------------------------------------------------------------------------------------
+
+    def backups(self) -> list[Path]:
+        """Backups that were made when an older gallery was upgraded. They hold who was enrolled then."""
+        return sorted(self.folder.glob(f"{DATABASE_NAME}.backup-*"))
 
     def refresh_index(self) -> None:
         """Bring the index file up to the store's revision, so that the next command need not."""
         from facegallery.index_file import open_index
 
-        open_index(self.folder / INDEX_NAME, stamp=self._store.stamp(), templates=self._store.templates)
+        open_index(self.folder / INDEX_NAME, stamp=self._store.stamp, templates=self._store.templates)
 
     def _member_search(self, score: ScoreRule) -> MemberSearch:
         """The search for a score rule, made again when the store has changed (also by another process)."""
         from facegallery.gallery.search import BestTemplateSearch, CentroidSearch
         from facegallery.index_file import open_index
 
-        revision = self._store.revision()
-        if self._search is None or self._search[:2] != (revision, score):
+        state = self._store.state()
+        if self._search is None or self._search[:2] != (state, score):
             search: MemberSearch
             if score is ScoreRule.CENTROID:
                 search = CentroidSearch(self._store.templates())
             else:
                 path = self.folder / INDEX_NAME
-                index, _ = open_index(path, stamp=self._store.stamp(), templates=self._store.templates)
+                index, _ = open_index(path, stamp=self._store.stamp, templates=self._store.templates)
                 search = BestTemplateSearch(index, self._store.members_of)
-            self._search = (revision, score, search)
+            self._search = (state, score, search)
         return self._search[2]
 
 

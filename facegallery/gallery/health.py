@@ -1,4 +1,4 @@
-"""What ``doctor`` looks at: versions, model files, the gallery's schema and index, threads. Changes nothing."""
+"""What ``doctor`` looks at: versions, model files, the gallery's schema and index, threads."""
 
 from __future__ import annotations
 
@@ -52,8 +52,19 @@ class Finding:
 
 
 def examine(folder: Path | None = None) -> list[Finding]:
-    """Look at the installation and at the gallery in the folder (default: this person's)."""
-    return [*_versions(), *_threads(), *_models(), *_gallery(folder)]
+    """Look at the installation and at the gallery in the folder (default: this person's).
+
+    What fails is a finding, and the rest is looked at all the same.
+    """
+    parts = {"versions": _versions(), "threads": _threads(), "models": _models(), "gallery": _gallery(folder)}
+    return [finding for what, findings in parts.items() for finding in _guarded(what, findings)]
+
+
+def _guarded(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except (FacegalleryError, ImportError) as error:
+        yield Finding(what, str(error), ok=False)
 
 
 def _versions() -> Iterator[Finding]:
@@ -85,11 +96,8 @@ def _gallery(folder: Path | None) -> Iterator[Finding]:
     if not Gallery.exists(where):
         yield Finding("gallery", f"none in {where} yet: facegallery enroll DIR makes one")
         return
-    try:
-        with Gallery.open(where) as gallery:
-            yield from _opened_gallery(gallery)
-    except FacegalleryError as error:
-        yield Finding("gallery", str(error), ok=False)
+    with Gallery.open(where) as gallery:
+        yield from _opened_gallery(gallery)
 
 
 def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from facegallery.domain import EmbeddedFace, Face, Verdict
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, read_and_analyze
-from facegallery.matching.decisions import verdict_for
+from facegallery.matching.decisions import checked_threshold, verdict_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def verify_photos(
         PhotoError: A file cannot be used as a photo.
         FaceChoiceNeeded: A photo has no face, or several and no number was given.
     """
-    limit = analyzer.model.spec.threshold if threshold is None else threshold
+    limit = analyzer.model.spec.threshold if threshold is None else checked_threshold(threshold)
     first, second = (
         _one_face(analyzer, path, number, option=option)
         for path, number, option in zip(paths, face_numbers, ("--face-a", "--face-b"), strict=True)

@@ -21,6 +21,17 @@ def reaches(similarity: float | Vectors, threshold: float) -> bool | NDArray[np.
     return similarity >= threshold
 
 
+def checked_threshold(threshold: float) -> float:
+    """A threshold that can be reached and missed, as it is.
+
+    Raises:
+        ValueError: It is not a number in [-1, 1]. Nothing compares with NaN: every face would be unknown.
+    """
+    if not -1 <= threshold <= 1:
+        raise ValueError(f"a threshold is a similarity in [-1, 1], not {threshold}")
+    return threshold
+
+
 def verdict_for(similarity: float, threshold: float) -> Verdict:
     """The verdict on one comparison."""
     return Verdict.MATCH if reaches(similarity, threshold) else Verdict.UNKNOWN

@@ -82,10 +82,15 @@ def prefer_wal(engine: Engine, path: Path) -> None:
         _pragma(raw, "journal_mode = WAL")
 
 
-def checkpoint(engine: Engine, path: Path) -> None:
-    """Carry the write-ahead log into the database and empty it, so that nothing removed lingers in it."""
-    with sqlite_errors(path), closing(engine.raw_connection()) as raw:
-        _pragma(raw, "wal_checkpoint(TRUNCATE)")
+def checkpoint(engine: Engine, path: Path) -> bool:
+    """Carry the write-ahead log into the database and empty it, so that nothing removed lingers in it.
+
+    Returns:
+        Whether it was emptied: not while somebody else reads the gallery for longer than ``BUSY_TIMEOUT_S``.
+    """
+    with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+        (is_busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ def set_up(connection: Connection, model: ModelIdentity, *, now: datetime) -> No
     model_id = insert_row(
         connection, ModelRow, name=model.name, fingerprint=model.fingerprint, embedding_size=EMBEDDING_SIZE
     )
-    insert_row(connection, SettingsRow, id=1, model_id=model_id, revision=0, created_at=now)
+    insert_row(connection, SettingsRow, id=1, model_id=model_id, revision=0, state=_new_state(), created_at=now)
 
 
 def gallery_model(connection: Connection, path: Path) -> tuple[int, ModelIdentity]:
@@ -57,14 +58,19 @@ def require_model(kept: ModelIdentity, given: ModelIdentity) -> None:
         )
 
 
-def revision_of(connection: Connection) -> int:
-    """The gallery's revision."""
-    return connection.execute(select(SettingsRow.revision)).scalar_one()
+def revision_and_state(connection: Connection) -> tuple[int, str]:
+    """What the gallery's rows are known by: how often they changed, and what no other history of changes shares."""
+    row = connection.execute(select(SettingsRow.revision, SettingsRow.state)).one()
+    return row.revision, row.state
 
 
 def grow_revision(connection: Connection) -> None:
     """Say that something changed."""
-    connection.execute(update(SettingsRow).values(revision=SettingsRow.revision + 1))
+    connection.execute(update(SettingsRow).values(revision=SettingsRow.revision + 1, state=_new_state()))
+
+
+def _new_state() -> str:
+    return secrets.token_hex(16)
 
 
 # --- members ------------------------------------------------------------------------------------------------------

@@ -21,9 +21,8 @@ from facegallery.domain import (
     ModelIdentity,
     Photo,
     TemplateSet,
-    Vectors,
 )
-from facegallery.errors import GalleryNotFound, MemberExists
+from facegallery.errors import GalleryNotFound, MemberExists, StillInTheLog
 from facegallery.store import checks, rows
 from facegallery.store.engine import checkpoint, open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
@@ -134,17 +133,17 @@ class Store:
         with self._read() as connection:
             return rows.gallery_model(connection, self._path)[1]
 
-    def revision(self) -> int:
-        """A number that grows with every change; what was read at one revision holds until it is another."""
+    def state(self) -> str:
+        """Changes with every change of the rows; what was read at one state holds until it is another."""
         with self._read() as connection:
-            return rows.revision_of(connection)
+            return rows.revision_and_state(connection)[1]
 
     def stamp(self) -> IndexStamp:
-        """What an index of this gallery must have been made of, now."""
+        """What an index of all templates would have to be made of."""
         with self._read() as connection:
-            _, model = rows.gallery_model(connection, self._path)
+            model = rows.gallery_model(connection, self._path)[1]
             count = connection.scalar(select(func.count()).select_from(TemplateRow)) or 0
-            return IndexStamp(rows.revision_of(connection), model.fingerprint, count)
+            return IndexStamp(*rows.revision_and_state(connection), model.fingerprint, count)
 
     def members(self) -> list[Member]:
         """All members, in natural order of their names."""
@@ -192,19 +191,6 @@ class Store:
         with self._read() as connection:
             return rows.members_of(connection, template_ids)
 
-    def vector(self, template_id: int) -> Vectors:
-        """One template's vector: shape (512,), float32, unit length.
-
-        Raises:
-            KeyError: There is no such template (any more).
-        """
-        with self._read() as connection:
-            blob = connection.scalar(select(TemplateRow.vector).where(TemplateRow.id == template_id))
-        if blob is None:
-            raise KeyError(template_id)
-        vector: Vectors = from_blobs([blob])[0]
-        return vector
-
     def templates(self, name: str | None = None) -> TemplateSet:
         """The templates of one member, or all of them, as of one revision.
 
@@ -218,7 +204,7 @@ class Store:
             if name is not None:
                 of_member = TemplateRow.member_id == rows.member_id_of(connection, name)
                 query, counting = query.where(of_member), counting.where(of_member)
-            revision = rows.revision_of(connection)
+            revision, state = rows.revision_and_state(connection)
             names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MemberRow.name))}
             n = connection.scalar(counting) or 0
             ids, vectors = np.empty(n, np.int64), np.empty((n, EMBEDDING_SIZE), np.float32)
@@ -228,7 +214,7 @@ class Store:
                 ids[there] = [row[0] for row in batch]
                 members += [names[row[1]] for row in batch]
                 vectors[there] = from_blobs([row[2] for row in batch])
-        return TemplateSet(revision, ids, vectors, tuple(members))
+        return TemplateSet(revision, state, ids, vectors, tuple(members))
 
     def check(self) -> list[str]:
         """What is wrong with the rows, in words; an empty list when nothing is. Reads everything once."""
@@ -307,12 +293,20 @@ class Store:
         Raises:
             MemberNotFound: There is no such member.
             BadName: No member can have this name.
+            StillInTheLog: The rows are removed, but the log could not be emptied.
         """
         with self._write() as connection:
             removed = rows.delete_member(connection, rows.member_id_of(connection, name))
             rows.grow_revision(connection)
-        checkpoint(self._engine, self._path)
+        if not checkpoint(self._engine, self._path):
+            raise StillInTheLog(self._path)
         return removed
+
+    def move_photo(self, content_hash: str, path: Path) -> None:
+        """Remember that the photo with these bytes is now elsewhere; nothing happens where there is no such photo."""
+        with self._write() as connection:
+            moved = update(PhotoRow).where(PhotoRow.content_hash == content_hash).values(path=path.absolute())
+            connection.execute(moved)
 
     def _read(self) -> AbstractContextManager[Connection]:
         return reading(self._engine, self._path)

@@ -172,14 +172,16 @@ class TemplateRow(Base):
 
 
 class SettingsRow(Base):
-    """The gallery's one row about itself; ``revision`` grows by one with every change."""
+    """The gallery's one row about itself; with every change ``revision`` grows by one and ``state`` is drawn anew."""
 
     __tablename__ = "gallery_settings"
     __table_args__ = (
         CheckConstraint("id = 1", name="one_row"),
         CheckConstraint("revision >= 0", name="revision_is_not_negative"),
+        CheckConstraint("length(state) = 32", name="state_is_128_bits"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="RESTRICT"))
     revision: Mapped[int]
+    state: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -89,9 +89,11 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("model_id", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_gallery_settings_one_row")),
         sa.CheckConstraint("revision >= 0", name=op.f("ck_gallery_settings_revision_is_not_negative")),
+        sa.CheckConstraint("length(state) = 32", name=op.f("ck_gallery_settings_state_is_128_bits")),
         sa.ForeignKeyConstraint(
             ["model_id"], ["models.id"], name=op.f("fk_gallery_settings_model_id_models"), ondelete="RESTRICT"
         ),
