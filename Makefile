@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format lint types contracts migrations coverage install install-dev clean
+.PHONY: demo test check format lint types contracts migrations coverage lowest install install-dev clean
 
 demo: install
 	$(BIN)/facegallery demo
@@ -47,5 +47,12 @@ migrations:
 coverage: install-dev
 	$(BIN)/python -m pytest --cov --cov-fail-under=90
 
+# The lowest version of every dependency that pyproject.toml promises, in an environment of its own.
+lowest: install-dev
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-lowest
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
+	$(VENV)-lowest/bin/python -m pytest
+
 clean:
-	rm -rf $(VENV) build dist facegallery-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lowest build dist facegallery-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

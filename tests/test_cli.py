@@ -278,6 +278,36 @@ def test_a_photo_given_twice_is_answered_once(run_cli: RunCli, here: Path, sampl
     assert len(json.loads(run_cli("detect", photo, photo, "--json").out)["photos"]) == 1
 
 
+def test_ctrl_c_in_identify_loses_no_answer(here: Path, sample_group: Path) -> None:
+    """What was identified by then is printed, valid JSON, exit code 130."""
+    arguments = ["identify", str(sample_group / "enroll"), str(sample_group / "probe"), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{STOP_AFTER_FOUR}\nmain({arguments!r})"], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "FACEGALLERY_GALLERY": str(here)},
+    )  # fmt: skip
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert len(json.loads(out)["photos"]) == 4
+    assert "Stopped: 40 photos not looked at." in err
+
+
+STOP_AFTER_FOUR = """
+import os, signal
+from facegallery.cli import console
+from facegallery.cli.app import main
+from rich.progress import Progress
+n_done, advance = 0, Progress.advance
+def press_ctrl_c(*arguments):
+    global n_done
+    n_done += 1
+    advance(*arguments)
+    if n_done == 4:
+        os.kill(os.getpid(), signal.SIGINT)
+Progress.advance = press_ctrl_c
+"""
+"""Ctrl-C at a known moment: when the progress bar has moved four times."""
+
+
 def test_an_empty_folder_is_said(run_cli: RunCli, here: Path, tmp_path: Path) -> None:
     """No table without rows, and a word why."""
     (tmp_path / "nothing").mkdir()

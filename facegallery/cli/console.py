@@ -112,6 +112,22 @@ def progress(description: str, total: int | None) -> Iterator[Progress]:
         yield bar
 
 
+class Stop:
+    """Whether the person pressed Ctrl-C."""
+
+    asked = False
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Let Ctrl-C end a long piece of work in order, so that what is done by then can still be told."""
+    stop = Stop()
+    try:
+        yield stop
+    except KeyboardInterrupt:
+        stop.asked = True
+
+
 def advance(bar: Progress) -> None:
     """One step of the only task."""
     bar.advance(bar.task_ids[0])

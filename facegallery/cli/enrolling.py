@@ -16,6 +16,7 @@ from facegallery.cli.console import (
     open_or_create,
     progress,
     say,
+    stoppable,
 )
 from facegallery.cli.options import GalleryOption, NewModelOption
 
@@ -81,16 +82,12 @@ def _run(gallery: Gallery, plan: list[MemberPhotos]) -> int:
     """Enroll with a progress bar, then the summary. Returns the exit code."""
     outcomes: list[EnrollOutcome] = []
     total = sum(len(entry.photos) for entry in plan)
-    interrupted = False
-    with progress("Enrolling", total) as bar:
-        try:
-            for outcome in gallery.enroll(plan):
-                outcomes.append(outcome)
-                advance(bar)
-        except KeyboardInterrupt:
-            interrupted = True
+    with progress("Enrolling", total) as bar, stoppable() as stop:
+        for outcome in gallery.enroll(plan):
+            outcomes.append(outcome)
+            advance(bar)
     _summary(outcomes)
-    if interrupted:
+    if stop.asked:
         done = f"Stopped after {len(outcomes)} of {total} photos."
         note(f"{done} All that is named above is kept; the same command goes on.")
         return INTERRUPTED

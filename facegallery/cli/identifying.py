@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facegallery.cli.console import (
+    INTERRUPTED,
     SOME_SKIPPED,
     advance,
     note,
@@ -16,6 +17,7 @@ from facegallery.cli.console import (
     say,
     short_names,
     stdout,
+    stoppable,
     table,
 )
 from facegallery.cli.options import DrawOption, GalleryOption, Inputs, JsonOption, ModelOption, ThresholdOption
@@ -60,7 +62,7 @@ def identify(
     with Gallery.open(gallery) as opened:
         found = photos_in(inputs)
         model, limit = opened.model.name, opened.default_threshold if threshold is None else threshold
-        with progress("Identifying", len(found)) as bar:
+        with progress("Identifying", len(found)) as bar, stoppable() as stop:
             for result in opened.identify(found, threshold=limit, score=score, top=top):
                 results.append(result)
                 if drawings is not None and not isinstance(result, SkippedPhoto):
@@ -74,7 +76,7 @@ def identify(
         sys.stdout.write(identification_csv(results))
     else:
         print_identified([entry for entry in results if not isinstance(entry, SkippedPhoto)], top=top)
-    _finish([*skipped, *undrawn], drawings)
+    _finish([*skipped, *undrawn], drawings, n_left=len(found) - len(results) if stop.asked else 0)
 
 
 def print_identified(photos: Sequence[IdentifiedPhoto], *, top: int = 2) -> None:
@@ -157,7 +159,7 @@ def detect(
     drawings = Drawings(draw) if draw is not None else None
     undrawn: list[SkippedPhoto] = []
     found = photos_in(inputs)
-    with progress("Detecting", len(found)) as bar:
+    with progress("Detecting", len(found)) as bar, stoppable() as stop:
         for result in detect_photos(found):
             results.append(result)
             if drawings is not None and not isinstance(result, SkippedPhoto):
@@ -167,7 +169,8 @@ def detect(
         sys.stdout.write(json_text(detection_document(results)) + "\n")
     else:
         _print_detected([entry for entry in results if not isinstance(entry, SkippedPhoto)])
-    _finish([*(entry for entry in results if isinstance(entry, SkippedPhoto)), *undrawn], drawings)
+    skipped = [entry for entry in results if isinstance(entry, SkippedPhoto)]
+    _finish([*skipped, *undrawn], drawings, n_left=len(found) - len(results) if stop.asked else 0)
 
 
 def _print_detected(photos: Sequence[DetectedPhoto]) -> None:
@@ -198,14 +201,17 @@ def photos_in(inputs: list[Path]) -> list[Path | SkippedPhoto]:
     return found
 
 
-def _finish(skipped: list[SkippedPhoto], drawings: object) -> None:
-    """Say what was skipped and where pictures are; exit code 3 when something was skipped."""
+def _finish(skipped: list[SkippedPhoto], drawings: object, *, n_left: int) -> None:
+    """Say what was skipped, where pictures are, and what Ctrl-C left undone; give the exit code that says so too."""
     from facegallery.gallery.drawing import Drawings
 
     if isinstance(drawings, Drawings) and drawings.written:
         note(f"Drew {len(drawings.written)} picture{'s' * (len(drawings.written) != 1)} into {drawings.folder}")
     for entry in skipped:
         note(f"Skipped {entry.path}: {entry.reason}")
+    if n_left:
+        note(f"Stopped: {n_left} photo{'s' * (n_left != 1)} not looked at.")
+        raise typer.Exit(INTERRUPTED)
     if skipped:
         raise typer.Exit(SOME_SKIPPED)
 
