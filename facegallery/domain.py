@@ -31,6 +31,9 @@ CROP_SIZE_PX = 160
 EMBEDDING_SIZE = 512
 """Numbers in one embedding of InceptionResnetV1."""
 
+UNIT_LENGTH_TOLERANCE = 1e-3
+"""How far an embedding's length may be from 1. float32 rounding over 512 numbers stays under 1e-5; a slip does not."""
+
 LANDMARK_NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 """MTCNN's five landmarks in its order; left and right as seen in the photo."""
 

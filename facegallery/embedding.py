@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facegallery.domain import EMBEDDING_SIZE, ModelIdentity
+from facegallery.domain import EMBEDDING_SIZE, UNIT_LENGTH_TOLERANCE, ModelIdentity
 from facegallery.errors import ModelFileRefused
 from facegallery.network import load_network, to_input
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 BATCH = 16
 """Crops that go through the network at once: larger ones gain no time on a CPU, and each crop takes some 4 MB."""
-
-UNIT_TOLERANCE = 1e-3
-"""How far a row's length may be from 1: far above float32 rounding (1e-7), far below any damage."""
 
 
 class TorchEmbedder:
@@ -77,7 +74,7 @@ class TorchEmbedder:
         batches = [self._embed_batch(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
         embeddings = np.concatenate(batches) if batches else np.empty((0, EMBEDDING_SIZE), np.float32)
         # Written so that NaN, which compares as false with everything, is held back too.
-        if not np.all(np.abs(np.linalg.norm(embeddings, axis=1) - 1) < UNIT_TOLERANCE):
+        if not np.all(np.abs(np.linalg.norm(embeddings, axis=1) - 1) < UNIT_LENGTH_TOLERANCE):
             raise ModelFileRefused(
                 self._model.name,
                 self._path,

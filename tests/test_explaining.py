@@ -113,7 +113,7 @@ def test_nothing_to_explain_is_an_error_with_a_reason(
     Image.new("RGB", (200, 200)).save(tmp_path / "nobody.png")
     with pytest.raises(FaceChoiceNeeded, match="no face"):
         gallery.explain(tmp_path / "nobody.png")
-    with pytest.raises(ExplanationError, match="no template"):
+    with pytest.raises(ExplanationError, match="no member to compare with"):
         empty_gallery.explain(sample_group / "probe" / "ada-2.jpg")
     with pytest.raises(ExplanationError, match="block8"):
         gallery.explain(sample_group / "probe" / "ada-2.jpg", layer="nonsense")

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from facegallery.crops import crop_face
-from facegallery.domain import Decision, EmbeddedFace, EnrolledFace, Photo, Pixels, Vectors
+from facegallery.domain import Decision, EmbeddedFace, EnrolledFace, Pixels, TemplateSet, Vectors
 from facegallery.errors import ExplanationError, PhotoError
 from facegallery.explanation.gradcam import GradCamMatch, GradCamTopChannel
 from facegallery.explanation.method import ExplanationMethod, HeatMap
+from facegallery.gallery.analysis import FaceAnalyzer, pick_face, read_and_analyze
+from facegallery.gallery.identification import identify_faces
+from facegallery.gallery.search import MemberSearch
 from facegallery.gallery.words import decision_words
 from facegallery.images import read_photo
 from facegallery.pictures.heat import overlay
 from facegallery.pictures.panel import Tile, draw_panel
+from facegallery.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch.nn import Module
 
 DEFAULT_LAYER = "repeat_2"
-"""Layer of the maps unless another is asked for. See docs in the README: 8x8 tells more than 3x3."""
+"""Layer of the maps unless another is asked for: 8x8 tells regions apart, and at 3x3 more maps come out constant."""
 
 METHODS: tuple[ExplanationMethod, ...] = (GradCamTopChannel(), GradCamMatch())
 
@@ -89,38 +92,53 @@ def constant_words(heat: HeatMap) -> str:
     )
 
 
-def explain_face(
-    photo: Photo,
-    faces: list[EmbeddedFace],
-    position: int,
+def explain_photo(
+    path: Path,
     *,
-    decision: Decision,
-    template: tuple[EnrolledFace, Vectors],
-    network: Module,
-    layer: str = DEFAULT_LAYER,
+    store: Store,
+    analyzer: FaceAnalyzer,
+    search: MemberSearch,
+    threshold: float,
+    member: str | None = None,
+    face_number: int | None = None,
+    layer: str | None = None,
 ) -> Explanation:
-    """Make the maps for one face.
+    """Explain one face of a photo.
 
     Args:
-        photo: The probe's photo with its pixels.
-        faces: All its faces.
-        position: Which one, from 0.
-        decision: What was decided about it.
-        template: The template to compare with and its vector, shape (512,).
-        network: The embedder's network.
-        layer: One of ``facegallery.network.LAYERS``.
+        path: The photo.
+        store: Where the templates are.
+        analyzer: Detector and embedder.
+        search: Ranks the members by their best template.
+        threshold: The similarity that a match needs.
+        member: Compare with this member's nearest template; None takes the member that was named, or the nearest.
+        face_number: Which face, from 1; None takes the one most similar to the member.
+        layer: One of ``facegallery.network.LAYERS``; None takes ``DEFAULT_LAYER``.
 
     Raises:
-        ExplanationError: There is no such layer.
+        PhotoError: The file cannot be used as a photo.
+        FaceChoiceNeeded: It has no face, or none of that number.
+        MemberNotFound: No such member.
+        ExplanationError: The gallery is empty, or there is no such layer.
     """
-    enrolled, vector = template
+    of_member = None if member is None else store.templates(member)
+    photo, faces = read_and_analyze(analyzer, path)
+    if not faces or face_number is not None:
+        pick_face(photo.path, faces, face_number, option="--face")
+    identified = identify_faces(photo, faces, search=search, threshold=threshold).faces
+    decisions = [face.decision for face in identified]
+    nearest = [_nearest(face, face_of.decision, of_member) for face, face_of in zip(faces, identified, strict=True)]
+    position = face_number - 1 if face_number else max(range(len(faces)), key=lambda face: nearest[face][0])
+    enrolled = store.enrolled_face(nearest[position][1])
+    vector = _vector(store, enrolled)
     crop = crop_face(photo, faces[position].face)
     crop_of_match, missing = enrolled_crop(enrolled)
+    network = analyzer.network
     return Explanation(
         path=photo.path,
         face_number=position + 1,
         n_faces=len(faces),
-        decision=decision,
+        decision=decisions[position],
         crop=crop,
         comparison=Comparison(
             enrolled=enrolled,
@@ -128,8 +146,25 @@ def explain_face(
             crop=crop_of_match,
             missing=missing,
         ),
-        maps=tuple(method.explain(network, crop, template=vector, layer=layer) for method in METHODS),
+        maps=tuple(method.explain(network, crop, template=vector, layer=layer or DEFAULT_LAYER) for method in METHODS),
     )
+
+
+def _nearest(face: EmbeddedFace, decision: Decision, of_member: TemplateSet | None) -> tuple[float, int]:
+    """The template to compare a face with: its similarity and its id."""
+    if of_member is not None:
+        similarities = of_member.vectors @ face.embedding
+        row = int(similarities.argmax())
+        return float(similarities[row]), int(of_member.ids[row])
+    candidate = decision.best or next(iter(decision.candidates), None)
+    if candidate is None or candidate.template_id is None:
+        raise ExplanationError("The gallery has no member to compare with. Next: facegallery enroll DIR")
+    return candidate.similarity, candidate.template_id
+
+
+def _vector(store: Store, enrolled: EnrolledFace) -> Vectors:
+    templates = store.templates(enrolled.member)
+    return cast("Vectors", templates.vectors[int(np.flatnonzero(templates.ids == enrolled.template_id)[0])])
 
 
 def enrolled_crop(enrolled: EnrolledFace) -> tuple[Pixels | None, str | None]:
@@ -169,10 +204,3 @@ def draw_explanation(explanation: Explanation) -> Image:
 def _shape_words(heat: HeatMap) -> str:
     rows, columns = heat.values.shape
     return f"layer {heat.layer}, {rows}x{columns}"
-
-
-def no_template(name: str) -> ExplanationError:
-    """The error where there is nothing to compare with."""
-    return ExplanationError(
-        f"{name} has no template to compare with. Enroll a photo: facegallery enroll --member NAME PHOTO"
-    )

@@ -292,37 +292,17 @@ class Gallery:
             MemberNotFound: No such member.
             ExplanationError: The gallery is empty, or there is no such layer.
         """
-        import numpy as np
+        from facegallery.gallery.explaining import explain_photo
 
-        from facegallery.gallery.analysis import pick_face, read_and_analyze
-        from facegallery.gallery.explaining import DEFAULT_LAYER, explain_face, no_template
-        from facegallery.gallery.identification import identify_faces, stack_embeddings
-
-        named = None if member is None else self._store.member(member).name
-        photo, faces = read_and_analyze(self.analyzer, Path(path))
-        if not faces or face_number is not None:
-            pick_face(photo.path, faces, face_number, option="--face")
-        limit = self.default_threshold if threshold is None else checked_threshold(threshold)
-        search = self._member_search(ScoreRule.BEST)
-        decisions = [face.decision for face in identify_faces(photo, faces, search=search, threshold=limit).faces]
-        templates = self._store.templates(named)
-        if len(templates.ids) == 0:
-            raise no_template(named or "The gallery")
-        similarities = stack_embeddings(faces) @ templates.vectors.T
-        position = int(similarities.max(axis=1).argmax()) if face_number is None else face_number - 1
-        best = decisions[position].best
-        if named is None and best is not None and best.template_id is not None:
-            row = int(np.flatnonzero(templates.ids == best.template_id)[0])
-        else:
-            row = int(similarities[position].argmax())
-        return explain_face(
-            photo,
-            faces,
-            position,
-            decision=decisions[position],
-            template=(self._store.enrolled_face(int(templates.ids[row])), templates.vectors[row]),
-            network=self.analyzer.network,
-            layer=layer or DEFAULT_LAYER,
+        return explain_photo(
+            Path(path),
+            store=self._store,
+            analyzer=self.analyzer,
+            search=self._member_search(ScoreRule.BEST),
+            threshold=self.default_threshold if threshold is None else checked_threshold(threshold),
+            member=member,
+            face_number=face_number,
+            layer=layer,
         )
 
     # --- members ---------------------------------------------------------------------------------------------------

@@ -5,9 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
-from facegallery.store.vectors import from_blobs, is_unit
-
-ROWS_AT_ONCE = 4096
+from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, is_unit
 
 
 def faults(connection: Connection) -> list[str]:

@@ -28,13 +28,10 @@ from facegallery.store.engine import checkpoint, open_engine, prefer_wal, readin
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.names import clean_name, name_key
 from facegallery.store.tables import MemberRow, PhotoRow, TemplateRow
-from facegallery.store.vectors import from_blobs, to_blob
+from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, to_blob
 from facegallery.text import natural_key
 
 Clock = Callable[[], datetime]
-
-ROWS_AT_ONCE = 4096
-"""Templates read in one go: 8 MiB, so that reading a large gallery holds its vectors once and not twice."""
 
 
 def utc_now() -> datetime:
