@@ -16,6 +16,7 @@ from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -659,6 +660,20 @@ def test_processes_that_create_and_write_at_once_lose_nothing_and_readers_see_on
         assert store.stamp().revision == 3 * n
         assert [(member.name, member.n_templates) for member in store.members()] == [("Ada", 3 * n)]
         assert store.check() == []
+
+
+@pytest.mark.parametrize("kind", ["EXCLUSIVE", "IMMEDIATE"])
+def test_creating_waits_for_somebody_who_is_creating(path: Path, kind: str) -> None:
+    """Another process holds the empty file for a moment: that is waited for, also where SQLite itself would not."""
+    path.parent.mkdir(exist_ok=True)
+    other = sqlite3.connect(path, check_same_thread=False)
+    other.execute(f"BEGIN {kind}")
+    letting_go = Timer(0.3, other.rollback)
+    letting_go.start()
+    with Store.create(path, model=MODEL) as store:
+        assert store.members() == []
+    letting_go.join()
+    other.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process outright")

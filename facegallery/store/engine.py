@@ -8,6 +8,7 @@ all versions of Python: so a read sees one snapshot, and changes to the schema r
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from facegallery.errors import GalleryDamaged, GalleryError, GalleryUnavailable
 
 BUSY_TIMEOUT_S = 30.0
 """How long one writer waits for another before it gives up."""
+
+RETRY_PAUSE_S = 0.01
+"""How long to wait where SQLite does not wait by itself."""
 
 PAGE_SIZE_BYTES = 8192
 """SQLite's page, chosen when the file is made: three templates of 2 KiB fit, where the usual 4096 holds one."""
@@ -77,9 +81,17 @@ def prefer_wal(engine: Engine, path: Path) -> None:
 
     The page size comes first because it can only be chosen while the file is empty.
     """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
     with sqlite_errors(path), closing(engine.raw_connection()) as raw:
         _pragma(raw, f"page_size = {PAGE_SIZE_BYTES}")
-        _pragma(raw, "journal_mode = WAL")
+        while True:
+            try:
+                return _pragma(raw, "journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait by itself here, and others may be making the same gallery at this very moment.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_PAUSE_S)
 
 
 def checkpoint(engine: Engine, path: Path) -> bool:
