@@ -33,14 +33,18 @@ def run_as_script() -> None:
 
 
 def run_on_scratch() -> None:
-    with create_engine("sqlite://").begin() as connection:
-        scripts = ScriptDirectory.from_config(context.config)
-        scratch = MigrationContext.configure(connection)
-        with Operations.context(scratch):
-            for script in reversed(list(scripts.walk_revisions())):
-                script.module.upgrade()
-        scratch.stamp(scripts, "head")
-        run(connection)
+    engine = create_engine("sqlite://")
+    try:
+        with engine.begin() as connection:
+            scripts = ScriptDirectory.from_config(context.config)
+            scratch = MigrationContext.configure(connection)
+            with Operations.context(scratch):
+                for script in reversed(list(scripts.walk_revisions())):
+                    script.module.upgrade()
+            scratch.stamp(scripts, "head")
+            run(connection)
+    finally:
+        engine.dispose()
 
 
 def run_on_file(path: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def n_enrolled(gallery: Path) -> int:
     if not (gallery / "gallery.sqlite3").exists():
         return 0
     try:
-        with sqlite3.connect(f"file:{gallery / 'gallery.sqlite3'}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{gallery / 'gallery.sqlite3'}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT count(*) FROM templates").fetchone()[0])
     except sqlite3.OperationalError:
         return 0  # its tables are not there yet

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -113,11 +113,22 @@ def test_the_program_knows_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(script_config(migrations_folder())).get_heads() == [SCHEMA_REVISION]
 
 
+@contextmanager
+def scratch() -> Iterator[Connection]:
+    """An empty database in memory."""
+    engine = create_engine("sqlite://")
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def test_the_migrations_make_exactly_the_tables_of_the_program() -> None:
     """Every table, constraint with its name, and index is the same by either way, and all have names."""
 
     def schema(make: Callable[[Connection], object]) -> list[list[str]]:
-        with create_engine("sqlite://").begin() as connection:
+        with scratch() as connection:
             make(connection)
             made = connection.execute(
                 text("SELECT sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'")
@@ -146,7 +157,7 @@ def test_alembic_finds_no_difference(engine: Engine, path: Path) -> None:
 def test_down_and_up_again() -> None:
     """Downgrading to nothing leaves no table of ours, and upgrading again works."""
     config = script_config(migrations_folder())
-    with create_engine("sqlite://").begin() as connection:
+    with scratch() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         command.downgrade(config, "base")

@@ -142,8 +142,12 @@ def open_or_create(folder: Path | None, model: str | None) -> Gallery:
     except GalleryNotFound:  # also where an earlier attempt to make one was cut short: create finishes it
         gallery = Gallery.create(folder, model=model)
     else:
-        if model is not None:
-            gallery.require_model(model)
+        try:
+            if model is not None:
+                gallery.require_model(model)
+        except BaseException:
+            gallery.close()
+            raise
         return gallery
     spec = gallery.installed_model().spec
     note(f"New gallery in {gallery.folder}, on model '{spec.name}': {spec.summary}")
