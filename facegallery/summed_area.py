@@ -47,7 +47,7 @@ class SummedArea:
         for start in range(0, self.height, _ROWS_AT_ONCE):
             rows = self._table[start + 1 : start + 1 + _ROWS_AT_ONCE, 1:]
             np.cumsum(_packed(pixels[start : start + _ROWS_AT_ONCE]), axis=1, out=rows)
-            for y in range(start + 1, start + 1 + len(rows)):  # cumsum down the columns takes four times as long
+            for y in range(start + 1, start + 1 + len(rows)):  # with cumsum the table took three times as long
                 np.add(self._table[y], self._table[y - 1], out=self._table[y])
 
     def level(self, height: int, width: int, *, rows: slice) -> Floats:

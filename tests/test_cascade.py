@@ -10,7 +10,7 @@ import torch
 from facenet_pytorch import MTCNN
 from facenet_pytorch.models.mtcnn import PNet
 from facenet_pytorch.models.utils.detect_face import nms_numpy
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -56,7 +56,7 @@ def test_same_faces_on_all_bundled_photos() -> None:
         assert found.n_faces > 0
 
 
-@pytest.mark.parametrize("size", [(1500, 1000), (1000, 1100), (2300, 2150)], ids=str)
+@pytest.mark.parametrize("size", [(1000, 1100), (2300, 2150)], ids=str)
 def test_same_faces_on_photos_of_many_bands(size: tuple[int, int]) -> None:
     """Levels that the first network sees in bands, and a photo so large that the smallest face is, change nothing."""
     pixels = pixels_of(GROUP, size)
@@ -66,7 +66,17 @@ def test_same_faces_on_photos_of_many_bands(size: tuple[int, int]) -> None:
     assert found.n_faces > 0
 
 
-@settings(max_examples=25, deadline=None)
+def test_small_faces_are_found_in_every_band() -> None:
+    """Faces that only the largest levels show, from top to bottom of a photo of several bands, are in their places."""
+    portrait = pixels_of(BUNDLED[0], (72, 72))
+    pixels = np.tile(portrait, (12, 12, 1))
+    found = compared(_DETECTOR.detect(pixels), pixels)
+    assert found is not None
+    assert found.is_same, found
+    assert found.n_faces >= 100
+
+
+@settings(max_examples=15, deadline=None)
 @given(st.integers(20, 150), st.integers(20, 150), st.integers(0, 999), st.sampled_from([1, 6, 30]))
 def test_same_faces_in_noise(height: int, width: int, seed: int, grain: int) -> None:
     """In noise, where candidates are many and doubtful, the answer is facenet-pytorch's."""
@@ -77,7 +87,7 @@ def test_same_faces_in_noise(height: int, width: int, seed: int, grain: int) -> 
     assert found.is_same, found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(24, 160), st.floats(0, 1), st.floats(0, 1)), min_size=1))
 def test_same_faces_in_collages(pasted: list[tuple[int, int, float, float]]) -> None:
     """Portraits of any size over each other and over the edge: faces crowded and cut give the same answer."""
@@ -186,8 +196,9 @@ def boxes_of(rows: list[tuple[int, ...]]) -> tuple[NDArray[np.float32], NDArray[
     return np.concatenate([table[:, :2], table[:, :2] + table[:, 2:4]], axis=1), table[:, 4] / np.float32(4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ROWS, st.sampled_from([0.0, 0.3, 0.5, 0.7]))
+@example([(0, 0, 10, 1, 1), (0, 0, 3, 1, 0)], 0.3)  # 3 / 10 in float32 is more than 0.3, and 0.3 in float32 is not
 def test_suppression_is_torchvisions(rows: list[tuple[int, ...]], threshold: float) -> None:
     """The same boxes in the same order, among many equal scores and overlaps of just the threshold."""
     boxes, scores = boxes_of(rows)
@@ -195,7 +206,7 @@ def test_suppression_is_torchvisions(rows: list[tuple[int, ...]], threshold: flo
     np.testing.assert_array_equal(suppress(boxes, scores, threshold, Overlap.UNION), expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ROWS, st.sampled_from([0.3, 0.5, 0.7]))
 def test_suppression_by_the_smaller_area_is_the_librarys(rows: list[tuple[int, ...]], threshold: float) -> None:
     """The last step, with its other convention, keeps what ``nms_numpy`` keeps, in its order."""

@@ -183,6 +183,7 @@ def test_an_image_of_nothing_but_lost_candidates_has_no_face() -> None:
     with pytest.raises((RuntimeError, ValueError), match="non-empty list"):
         mtcnn.detect(pixels)
 
+    mtcnn.rnet = _NoMemory()  # raises if it is shown a crop
     assert detector_of(mtcnn).detect(pixels) == []
 
 

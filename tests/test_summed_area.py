@@ -26,7 +26,7 @@ def by_torch(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.float32]:
     return interpolate(values, size=size, mode="area")[0].numpy()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 99), st.data())
 def test_levels_are_those_of_torch(
     height: int, width: int, new_height: int, new_width: int, seed: int, data: st.DataObject
