@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facegallery.crops import crop_face, to_photo_frame
-from facegallery.domain import Detector, EmbeddedFace, Embedder, Face, Photo, Pixels, SkippedPhoto
+from facegallery.domain import Detector, EmbeddedFace, Face, Photo, Pixels, SkippedPhoto
 from facegallery.errors import FaceChoiceNeeded, PhotoError
 from facegallery.images import read_photo
 from facegallery.walk import find_photos
@@ -16,6 +16,8 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+    from facegallery.embedding import TorchEmbedder
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class FaceAnalyzer:
     """
 
     detector: Detector
-    embedder: Embedder
+    embedder: TorchEmbedder
     model: InstalledModel
 
     def detect(self, photo: Photo) -> list[Face]:
@@ -47,12 +49,7 @@ class FaceAnalyzer:
     @property
     def network(self) -> Module:
         """The embedder's network in PyTorch, for explanations."""
-        from facegallery.embedding import TorchEmbedder
-        from facegallery.network import load_network
-
-        if isinstance(self.embedder, TorchEmbedder):
-            return self.embedder.network
-        return load_network(self.model.path, name=self.model.spec.name, sha256=self.model.fingerprint)
+        return self.embedder.network
 
     def crops(self, photo: Photo, faces: list[Face]) -> Pixels:
         """What the embedder sees: shape (n, 160, 160, 3), uint8, RGB."""

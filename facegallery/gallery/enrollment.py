@@ -190,7 +190,7 @@ class _MemberEnrollment:
             )
         if not self._not_of_others(photo, [chosen]):
             return self._skip(SkippedPhoto(photo.path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
-        for mine in self._enrolled_here(photo.content_hash):
+        for mine in self._enrolled(photo.content_hash)[0]:
             if overlap(chosen.face.box_xyxy, mine.face.box_xyxy) >= SAME_FACE_OVERLAP:
                 return EnrollOutcome(self._member, photo.path, EnrollStatus.ALREADY, n_faces=len(faces))
             reason = f"another face of it is enrolled for {mine.member} already"
@@ -224,21 +224,23 @@ class _MemberEnrollment:
             return np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
 
     def _already(self, path: Path, content_hash: str) -> EnrollOutcome | None:
-        for enrolled in self._enrolled_here(content_hash):
+        for enrolled in self._enrolled(content_hash)[0]:
             if not enrolled.photo_path.exists():  # the folder was moved: explanations read the photo from where it is
                 self._store.move_photo(content_hash, path)
             return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
         return None
 
-    def _enrolled_here(self, content_hash: str) -> list[EnrolledFace]:
-        """This member's faces from these bytes; one at most, unless somebody merged members."""
-        faces = self._store.faces_of_photo(content_hash)
-        return [face for face in faces if name_key(face.member) == name_key(self._member)]
+    def _enrolled(self, content_hash: str) -> tuple[list[EnrolledFace], list[EnrolledFace]]:
+        """The faces that these bytes enrolled for this member, and those for others."""
+        mine: list[EnrolledFace] = []
+        others: list[EnrolledFace] = []
+        for face in self._store.faces_of_photo(content_hash):
+            (mine if name_key(face.member) == name_key(self._member) else others).append(face)
+        return mine, others
 
     def _not_of_others(self, photo: Photo, faces: list[EmbeddedFace]) -> list[EmbeddedFace]:
         """Faces that these bytes did not enroll for another member: a photo of two may lie in both folders."""
-        mine = self._enrolled_here(photo.content_hash)
-        others = [face for face in self._store.faces_of_photo(photo.content_hash) if face not in mine]
+        _, others = self._enrolled(photo.content_hash)
         return [
             face
             for face in faces
@@ -246,8 +248,8 @@ class _MemberEnrollment:
         ]
 
     def _enrolled_for(self, photo: Photo) -> str:
-        mine = self._enrolled_here(photo.content_hash)
-        names = sorted({each.member for each in self._store.faces_of_photo(photo.content_hash) if each not in mine})
+        _, others = self._enrolled(photo.content_hash)
+        names = sorted({each.member for each in others})
         return f"its face is already enrolled as {', '.join(names)}"
 
     def _keep(self, photo: Photo, face: EmbeddedFace, *, n_faces: int) -> EnrollOutcome:

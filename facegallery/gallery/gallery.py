@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from facegallery.domain import EnrolledFace, Member, ModelIdentity, ScoreRule, SkippedPhoto
+from facegallery.domain import EnrolledFace, Member, ModelIdentity, ScoreRule, SkippedPhoto, VectorIndex
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, PhotoError
 from facegallery.matching.decisions import checked_threshold
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
@@ -198,6 +198,10 @@ class Gallery:
         """The similarity a match needs unless a call says otherwise: the model's."""
         return self.installed_model().spec.threshold
 
+    def _limit(self, threshold: float | None) -> float:
+        """The threshold in force for a call that may name one."""
+        return self.default_threshold if threshold is None else checked_threshold(threshold)
+
     @property
     def analyzer(self) -> FaceAnalyzer:
         """Detector and embedder of the gallery's model, loaded at first use."""
@@ -240,7 +244,7 @@ class Gallery:
         from facegallery.gallery.analysis import expand, read_and_analyze, skipped_photo
         from facegallery.gallery.identification import N_CANDIDATES, identify_faces
 
-        limit = self.default_threshold if threshold is None else checked_threshold(threshold)
+        limit = self._limit(threshold)
         for found in expand(inputs):
             if isinstance(found, SkippedPhoto):
                 yield found
@@ -299,7 +303,7 @@ class Gallery:
             store=self._store,
             analyzer=self.analyzer,
             search=self._member_search(ScoreRule.BEST),
-            threshold=self.default_threshold if threshold is None else checked_threshold(threshold),
+            threshold=self._limit(threshold),
             member=member,
             face_number=face_number,
             layer=layer,
@@ -369,14 +373,17 @@ class Gallery:
 
     def refresh_index(self) -> None:
         """Bring the index file up to the store's revision, so that the next command need not."""
+        self._open_index()
+
+    def _open_index(self) -> VectorIndex:
         from facegallery.index_file import open_index
 
-        open_index(self.folder / INDEX_NAME, stamp=self._store.stamp, templates=self._store.templates)
+        index, _ = open_index(self.folder / INDEX_NAME, stamp=self._store.stamp, templates=self._store.templates)
+        return index
 
     def _member_search(self, score: ScoreRule) -> MemberSearch:
         """The search for a score rule, made again when the store has changed (also by another process)."""
         from facegallery.gallery.search import BestTemplateSearch, CentroidSearch
-        from facegallery.index_file import open_index
 
         state = self._store.state()
         if self._search is None or self._search[:2] != (state, score):
@@ -384,9 +391,7 @@ class Gallery:
             if score is ScoreRule.CENTROID:
                 search = CentroidSearch(self._store.templates())
             else:
-                path = self.folder / INDEX_NAME
-                index, _ = open_index(path, stamp=self._store.stamp, templates=self._store.templates)
-                search = BestTemplateSearch(index, self._store.members_of)
+                search = BestTemplateSearch(self._open_index(), self._store.members_of)
             self._search = (state, score, search)
         return self._search[2]
 
