@@ -17,8 +17,9 @@ import numpy as np
 from facenet_pytorch import MTCNN
 from PIL import Image, ImageOps
 
-from facegallery.detection import MtcnnDetector, smallest_face_px
-from facegallery.domain import CROP_SIZE_PX, Face, Pixels
+from facegallery.detection import smallest_face_px
+from facegallery.domain import CROP_SIZE_PX, Face, Pixels, Runtime, RuntimeChoice
+from facegallery.gallery.networks import load_detector
 
 LEAST_IOU, MOST_LANDMARK_PX, MOST_PROBABILITY = 0.98, 1.0, 1e-3
 """How far two answers may be apart and still be the same; from issue 3."""
@@ -115,9 +116,11 @@ def main() -> int:
     """Compare, print, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos_dir", type=Path, metavar="PHOTOS_DIR")
-    folder = parser.parse_args().photos_dir
+    parser.add_argument("--runtime", type=Runtime, choices=list(Runtime), default=Runtime.AUTO)
+    arguments = parser.parse_args()
+    folder = arguments.photos_dir
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    detector, library = MtcnnDetector.load(), MTCNN(keep_all=True)
+    detector, library = load_detector(RuntimeChoice(arguments.runtime)), MTCNN(keep_all=True)
     differences, n_raised = [], 0
     for path in paths:
         with Image.open(path) as picture:

@@ -9,14 +9,17 @@ Boxes are rows of left, top, right, bottom in the photo's frame, float32 as in f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from facegallery.pyramid import CELL_PX, STRIDE_PX, Level, Piece, pyramid_scales
 from facegallery.summed_area import SummedArea
+from facegallery.suppression import Overlap, suppress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,28 +27,14 @@ if TYPE_CHECKING:
     from facegallery.domain import Ids, Pixels
 
     Floats = NDArray[np.float32]
-    Flags = NDArray[np.bool_]
+    Cells = tuple[Ids, Ids, Floats, Floats]  # of candidates: rows, columns, probabilities and moves
 
 Network: TypeAlias = "Callable[[Floats], tuple[Floats, ...]]"
 """Takes shape (n, 3, h, w), float32, RGB, (x - 127.5) / 128; may keep no reference to it."""
 
-CELL_PX = 12
-"""The side of what the first network looks at for one answer: a smallest face is reduced to this."""
-
-PYRAMID_FACTOR = 0.709
-"""Each level's side as a share of the one before; this and the thresholds are facenet-pytorch's defaults."""
-
 FIRST_THRESHOLD, SECOND_THRESHOLD, THIRD_THRESHOLD = 0.6, 0.7, 0.7
 
-_STRIDE_PX = 2
 _SECOND_SIDE_PX, _THIRD_SIDE_PX = 24, 48
-
-_BAND_PIXELS = 80_000
-"""The first network sees a level in bands of about this size. What lies between its layers, five megabytes, is then
-used again from band to band; for larger ones torch asks the system for fresh pages each time, at 1.5 times the cost."""
-
-_SECOND_BATCH, _THIRD_BATCH = 64, 16
-"""Crops in one batch, for the same reason: 256 of them take 1.6 times as long each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +47,21 @@ class Networks:
         second: (n, 3, 24, 24) -> moves (n, 4), probabilities (n, 2).
         third: (n, 3, 48, 48) -> moves (n, 4), landmarks (n, 10: five x, five y), probabilities (n, 2).
             Moves and landmarks are in sides of the box; the second probability is that of a face.
+        first_sides: Even sides, ascending, of the pieces that the first network is shown, and each less one: for a
+            runtime that prepares itself for each new size. Empty where any size is as good as another.
+        second_batch: Crops that the second network is given at once, at most. The default is torch's best: 256 of them
+            take 1.6 times as long each.
+        third_batch: The same for the third.
+        n_at_once: Calls, also of one network, that may run side by side in threads.
     """
 
     first: Network
     second: Network
     third: Network
+    first_sides: tuple[int, ...] = ()
+    second_batch: int = 64
+    third_batch: int = 16
+    n_at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,15 +77,6 @@ class Found:
     boxes_xyxy: Floats
     probabilities: Floats
     landmarks_xy: Floats
-
-
-class Overlap(Enum):
-    """What the shared area of two boxes is divided by."""
-
-    UNION = "union"
-    """The area of both together; sides are right - left (``torchvision.ops.nms``)."""
-    MIN = "min"
-    """The smaller one's area; sides are right - left + 1 (``nms_numpy`` of facenet-pytorch)."""
 
 
 def find_faces(photos: Sequence[Pixels], smallest_px: Sequence[float], networks: Networks) -> list[Found]:
@@ -105,78 +95,122 @@ def find_faces(photos: Sequence[Pixels], smallest_px: Sequence[float], networks:
     """
     if not photos:
         return []
-    tables = [SummedArea(photo) for photo in photos]
-    first = [_first_stage(table, side, networks.first) for table, side in zip(tables, smallest_px, strict=True)]
-    second = _second_stage(tables, first, networks.second)
-    return _third_stage(tables, second, networks.third)
+    with _side_by_side(networks.n_at_once) as each:
+        tables = each(SummedArea, photos)
+        first = _first_stage(tables, smallest_px, networks, each)
+        second = _second_stage(tables, first, networks, each)
+        return _third_stage(tables, second, networks, each)
 
 
-def pyramid_scales(height: int, width: int, smallest_px: float) -> list[float]:
-    """Sizes at which the first network looks, as shares of the photo's, largest first; empty where no face fits."""
-    scale = CELL_PX / smallest_px
-    shorter_px = min(height, width) * scale
-    scales = []
-    while shorter_px >= CELL_PX:
-        scales.append(scale)
-        scale *= PYRAMID_FACTOR
-        shorter_px *= PYRAMID_FACTOR
-    return scales
+# --- threads ------------------------------------------------------------------------------------------------------
+
+_Job = TypeVar("_Job")
+_Answer = TypeVar("_Answer")
+
+
+class Each(Protocol):
+    """``map`` that returns a list."""
+
+    def __call__(self, work: Callable[[_Job], _Answer], jobs: Iterable[_Job], /) -> list[_Answer]:
+        """Answers in the order of the jobs."""
+        ...
+
+
+@contextmanager
+def _side_by_side(n_at_once: int) -> Iterator[Each]:
+    """A map that runs up to ``n_at_once`` jobs at a time: NumPy and the networks let go of Python's lock."""
+    if n_at_once == 1:
+        yield lambda work, jobs: [work(job) for job in jobs]
+        return
+    with ThreadPoolExecutor(n_at_once) as pool:
+        yield lambda work, jobs: list(pool.map(work, jobs))
 
 
 # --- stages -------------------------------------------------------------------------------------------------------
 
 
-def _first_stage(table: SummedArea, smallest_px: float, network: Network) -> Floats:
-    """Candidate boxes of one photo, square, shape (n, 4)."""
-    levels = [_candidates(table, scale, network) for scale in pyramid_scales(table.height, table.width, smallest_px)]
-    if not levels:
-        return np.empty((0, 4), np.float32)
-    boxes, scores, moves = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Boxes (n, 4), probabilities (n,) and moves (n, 4) of one level."""
+
+    boxes: Floats
+    scores: Floats
+    moves: Floats
+
+    @classmethod
+    def none(cls) -> _Candidates:
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 4), np.float32))
+
+
+def _first_stage(
+    tables: Sequence[SummedArea], smallest_px: Sequence[float], networks: Networks, each: Each
+) -> list[Floats]:
+    """Candidate boxes of each photo, square, shape (n, 4)."""
+    levels = [
+        Level(table, scale)
+        for table, side in zip(tables, smallest_px, strict=True)
+        for scale in pyramid_scales(table.height, table.width, side)
+    ]
+    pieces = [(level, piece) for level in levels for piece in level.pieces(networks.first_sides)]
+    answers: dict[Level, list[Cells]] = {level: [] for level in levels}
+    for (level, _), answer in zip(pieces, each(lambda job: _look(*job, networks.first), pieces), strict=True):
+        answers[level].append(answer)
+    candidates = each(lambda level: _candidates(level.scale, answers[level]), levels)
+    of_photo = {id(table): [_Candidates.none()] for table in tables}
+    for level, found in zip(levels, candidates, strict=True):
+        of_photo[id(level.table)].append(found)
+    return each(lambda table: _joined(of_photo[id(table)]), tables)
+
+
+def _look(level: Level, piece: Piece, network: Network) -> Cells:
+    """What the first network finds in one piece of a level."""
+    values = np.zeros((1, 3, piece.rows.size, piece.columns.size), np.float32)
+    shown = level.table.level(level.height, level.width, rows=piece.rows.shown, columns=piece.columns.shown)
+    values[0, :, piece.rows.n_before :, piece.columns.n_before :] = _standardized(shown)
+    moves, probabilities = network(values)
+    new = (piece.rows.new_cells, piece.columns.new_cells)
+    probabilities, moves = probabilities[0, 1][new], moves[0][:, new[0], new[1]]
+    row, column = np.nonzero(probabilities >= FIRST_THRESHOLD)
+    return (
+        row + piece.rows.first_cell,
+        column + piece.columns.first_cell,
+        probabilities[row, column],
+        moves[:, row, column].T,  # (4, h', w') -> (n, 4)
+    )
+
+
+def _candidates(scale: float, answers: Sequence[Cells]) -> _Candidates:
+    """The candidates of one level, from the answers about its pieces."""
+    rows, columns, scores, moves = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    order = np.lexsort((columns, rows))  # as if the level had been seen whole: of equal scores the first is taken
+    corners = np.stack([columns, rows], axis=1)[order].astype(np.float32) * STRIDE_PX
+    # One pixel to the right and below of where the cell lies: as in the authors' Matlab, which counts from 1.
+    left_top, right_bottom = (np.floor((corners + shift) / np.float32(scale)) for shift in (1, CELL_PX))
+    boxes, scores = np.concatenate([left_top, right_bottom], axis=1), scores[order]
+    kept = suppress(boxes, scores, 0.5, Overlap.UNION)
+    return _Candidates(boxes[kept], scores[kept], moves[order][kept])
+
+
+def _joined(levels: Sequence[_Candidates]) -> Floats:
+    """Boxes of one photo from the candidates of its levels: shape (n, 4), square."""
+    boxes = np.concatenate([level.boxes for level in levels])
+    scores = np.concatenate([level.scores for level in levels])
+    moves = np.concatenate([level.moves for level in levels])
     kept = suppress(boxes, scores, 0.7, Overlap.UNION)
     boxes, moves = boxes[kept], moves[kept]
     sides = boxes[:, 2:] - boxes[:, :2]
     return _squared(boxes + moves * np.concatenate([sides, sides], axis=1))
 
 
-def _candidates(table: SummedArea, scale: float, network: Network) -> tuple[Floats, Floats, Floats]:
-    """What the first network finds at one level: boxes (n, 4), probabilities (n,), moves (n, 4)."""
-    rows, columns, scores, moves = [], [], [], []
-    for first_row, band in _bands(table, scale):
-        band_moves, probabilities = network(band)
-        row, column = np.nonzero(probabilities[0, 1] >= FIRST_THRESHOLD)
-        rows.append(row + first_row)
-        columns.append(column)
-        scores.append(probabilities[0, 1, row, column])
-        moves.append(band_moves[0][:, row, column].T)  # (4, h', w') -> (n, 4)
-    corners = np.stack([np.concatenate(columns), np.concatenate(rows)], axis=1).astype(np.float32) * _STRIDE_PX
-    # One pixel to the right and below of where the cell lies: as in the authors' Matlab, which counts from 1.
-    left_top, right_bottom = (np.floor((corners + shift) / np.float32(scale)) for shift in (1, CELL_PX))
-    score = np.concatenate(scores)
-    boxes = np.concatenate([left_top, right_bottom], axis=1)
-    kept = suppress(boxes, score, 0.5, Overlap.UNION)
-    return boxes[kept], score[kept], np.concatenate(moves)[kept]
-
-
-def _bands(table: SummedArea, scale: float) -> Iterator[tuple[int, Floats]]:
-    """A level as the first network's input, in bands: the row of its answer where each begins, and (1, 3, h, w).
-
-    Bands overlap by ten rows, so that the answers joined are those for the whole level.
-    """
-    height, width = int(table.height * scale + 1), int(table.width * scale + 1)
-    n_answers = -(-height // _STRIDE_PX) - 5
-    n_at_once = max(16, _BAND_PIXELS // (_STRIDE_PX * width))
-    for first in range(0, n_answers, n_at_once):
-        end = _STRIDE_PX * (first + n_at_once) + CELL_PX - _STRIDE_PX if first + n_at_once < n_answers else height
-        level = table.level(height, width, rows=slice(_STRIDE_PX * first, end))
-        yield first, _standardized(level)[np.newaxis]
-
-
-def _second_stage(tables: Sequence[SummedArea], candidates: Sequence[Floats], network: Network) -> list[Floats]:
+def _second_stage(
+    tables: Sequence[SummedArea], candidates: Sequence[Floats], networks: Networks, each: Each
+) -> list[Floats]:
     """Candidates that the second network takes for faces: for each photo square boxes, shape (n, 4)."""
     of_photo, boxes, crops = _with_crops(tables, candidates)
     if not len(boxes):
         return [boxes] * len(tables)
-    moves, probabilities = _in_batches(tables, of_photo, crops, _SECOND_SIDE_PX, _SECOND_BATCH, network)
+    crops_of = _Crops(tables, of_photo, crops, _SECOND_SIDE_PX)
+    moves, probabilities = _in_batches(crops_of, networks.second_batch, networks.second, each)
     stage = []
     for photo in range(len(tables)):
         passed = np.flatnonzero((of_photo == photo) & (probabilities[:, 1] > SECOND_THRESHOLD))
@@ -185,12 +219,15 @@ def _second_stage(tables: Sequence[SummedArea], candidates: Sequence[Floats], ne
     return stage
 
 
-def _third_stage(tables: Sequence[SummedArea], candidates: Sequence[Floats], network: Network) -> list[Found]:
+def _third_stage(
+    tables: Sequence[SummedArea], candidates: Sequence[Floats], networks: Networks, each: Each
+) -> list[Found]:
     """The faces of each photo."""
     of_photo, boxes, crops = _with_crops(tables, candidates)
     if not len(boxes):
         return [Found(boxes, boxes[:, 0], np.empty((0, 5, 2), np.float32)) for _ in tables]
-    moves, points, probabilities = _in_batches(tables, of_photo, crops, _THIRD_SIDE_PX, _THIRD_BATCH, network)
+    crops_of = _Crops(tables, of_photo, crops, _THIRD_SIDE_PX)
+    moves, points, probabilities = _in_batches(crops_of, networks.third_batch, networks.third, each)
     stage = []
     for photo in range(len(tables)):
         passed = np.flatnonzero((of_photo == photo) & (probabilities[:, 1] > THIRD_THRESHOLD))
@@ -226,16 +263,26 @@ def _with_crops(tables: Sequence[SummedArea], candidates: Sequence[Floats]) -> t
     return of_photo[has_pixels], boxes[has_pixels], crops
 
 
-def _in_batches(
-    tables: Sequence[SummedArea], of_photo: Ids, crops: Ids, side_px: int, n_at_once: int, network: Network
-) -> list[Floats]:
-    """Answers of a network for crops reduced or enlarged to ``side_px``; ``of_photo`` ascends."""
-    answers = []
-    for start in range(0, len(crops), n_at_once):
-        batch = slice(start, start + n_at_once)
-        photos = np.unique(of_photo[batch])
-        parts = [tables[photo].crops(crops[batch][of_photo[batch] == photo], side_px) for photo in photos]
-        answers.append(network(_standardized(np.concatenate(parts))))
+@dataclass(frozen=True, slots=True)
+class _Crops:
+    """Rectangles of photos, (n, 4), and the photo of each, (n,), ascending; to be resized to ``side_px``."""
+
+    tables: Sequence[SummedArea]
+    of_photo: Ids
+    boxes: Ids
+    side_px: int
+
+    def batch(self, rows: slice) -> Floats:
+        """Some of them as a network's input: shape (m, 3, side, side)."""
+        boxes, of_photo = self.boxes[rows], self.of_photo[rows]
+        parts = [self.tables[photo].crops(boxes[of_photo == photo], self.side_px) for photo in np.unique(of_photo)]
+        return _standardized(np.concatenate(parts))
+
+
+def _in_batches(crops: _Crops, n_in_batch: int, network: Network, each: Each) -> list[Floats]:
+    """Answers of a network for all crops."""
+    batches = [slice(start, start + n_in_batch) for start in range(0, len(crops.boxes), n_in_batch)]
+    answers = each(lambda rows: network(crops.batch(rows)), batches)
     return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 
 
@@ -262,73 +309,3 @@ def _squared(boxes: Floats) -> Floats:
     side = sides.max(axis=1, keepdims=True)
     left_top = boxes[:, :2] + sides * np.float32(0.5) - side * np.float32(0.5)
     return np.concatenate([left_top, left_top + side], axis=1)
-
-
-def suppress(boxes: Floats, scores: Floats, threshold: float, overlap: Overlap) -> Ids:
-    """Non-maximum suppression: go through boxes by falling score, and drop what overlaps a kept one too much.
-
-    Args:
-        boxes: shape (n, 4), float32.
-        scores: shape (n,), float32. Of equal ones the first is taken first, under ``Overlap.MIN`` the one that NumPy's
-            own sort puts last, as in the functions they follow.
-        threshold: A box with a greater overlap is dropped, one with just this much is not.
-        overlap: How the overlap of two boxes is measured.
-
-    Returns:
-        Rows kept, by falling score, shape (m,), int64.
-    """
-    order = np.argsort(-scores, kind="stable") if overlap is Overlap.UNION else np.argsort(scores)[::-1]
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    one, other = _overlapping(boxes, threshold, overlap)
-    one_first = rank[one] < rank[other]
-    return order[_undefeated(np.where(one_first, one, other), np.where(one_first, other, one), len(boxes))[order]]
-
-
-def _overlapping(boxes: Floats, threshold: float, overlap: Overlap) -> tuple[Ids, Ids]:
-    """All pairs of boxes that overlap by more than ``threshold``, each once."""
-    extra_px = np.float32(overlap is Overlap.MIN)
-    one, other = _near_in_height(boxes, threshold if overlap is Overlap.UNION else 0.0)
-    left_top = np.maximum(boxes[one, :2], boxes[other, :2])
-    right_bottom = np.minimum(boxes[one, 2:], boxes[other, 2:])
-    shared_sides = np.maximum(right_bottom - left_top + extra_px, 0)
-    shared = shared_sides[:, 0] * shared_sides[:, 1]
-    sides = boxes[:, 2:] - boxes[:, :2] + extra_px
-    area = sides[:, 0] * sides[:, 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if overlap is Overlap.UNION:
-            # In float64, as torchvision compares; the other one's Python number is rounded to float32 by NumPy.
-            too_much = shared / (area[one] + area[other] - shared) > np.float64(threshold)
-        else:
-            too_much = ~(shared / np.minimum(area[one], area[other]) <= threshold)
-    return one[too_much], other[too_much]
-
-
-def _near_in_height(boxes: Floats, threshold: float) -> tuple[Ids, Ids]:
-    """Pairs of boxes that can overlap by more than ``threshold``, judged by top and bottom alone, each once.
-
-    Shared over joint area is at most shared over joint height. So of two boxes the lower one's top must be within
-    1 - ``threshold`` of the upper one's height; a pixel is added for the convention with + 1 and for rounding.
-    """
-    by_top = np.argsort(boxes[:, 1], kind="stable")
-    top, bottom = boxes[by_top, 1], boxes[by_top, 3]
-    end = np.searchsorted(top, top + (bottom - top) * np.float32(1 - threshold) + 1, side="right")
-    n_each = np.maximum(end - np.arange(len(top)) - 1, 0)
-    one = np.repeat(np.arange(len(top)), n_each)
-    other = one + 1 + np.arange(len(one)) - np.repeat(np.cumsum(n_each) - n_each, n_each)
-    return by_top[one], by_top[other]
-
-
-def _undefeated(better: Ids, worse: Ids, n: int) -> Flags:
-    """Who is left when each of ``n``, best first, drops the worse ones it is paired with, unless it was dropped.
-
-    All that have no better one left are settled at once: as many rounds as the longest chain of pairs, not ``n``.
-    """
-    left = np.ones(n, bool)
-    while len(better):
-        beaten = np.zeros(n, bool)
-        beaten[worse] = True
-        left[worse[~beaten[better]]] = False  # paired with one that nobody can drop any more
-        open_pairs = left[better] & left[worse] & beaten[better]
-        better, worse = better[open_pairs], worse[open_pairs]
-    return left

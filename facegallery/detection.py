@@ -1,4 +1,4 @@
-"""Faces in photos by MTCNN, with facenet-pytorch's three networks and its thresholds, run by torch.
+"""Faces in photos by MTCNN, with facenet-pytorch's three networks and its thresholds.
 
 What facenet-pytorch raises on is an ordinary answer here: an image too small to hold a face has none.
 """
@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facegallery.cascade import Networks, find_faces
+from facegallery.cascade import find_faces
 from facegallery.domain import Face
-from facegallery.threads import limit_torch
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
-    from facegallery.cascade import Found, Network
+    from facegallery.cascade import Found, Networks
     from facegallery.domain import Pixels
 
     Floats = NDArray[np.float32]
@@ -34,21 +32,13 @@ The first network's time grows with image area / smallest face squared, so this 
 4000x3000 are too coarse to be recognised.
 """
 
-_CHANNELS_AT_ONCE = 16
-"""Channels that one instruction handles (AVX-512, float32), or a multiple of that."""
-
 
 class MtcnnDetector:
     """Finds faces with MTCNN; fulfils ``domain.Detector``. Holds no state between calls."""
 
     def __init__(self, networks: Networks) -> None:
-        """Take the three networks; ``load`` makes the usual ones."""
+        """Take the three networks; those of :mod:`facegallery.mtcnn` are the usual ones."""
         self._networks = networks
-
-    @classmethod
-    def load(cls) -> MtcnnDetector:
-        """Build the detector from the three networks that travel inside facenet-pytorch (CPU, no download)."""
-        return cls(load_networks())
 
     def detect(self, pixels: Pixels) -> list[Face]:
         """Find faces in one image. Never raises for what the image shows or for its size.
@@ -81,50 +71,6 @@ def smallest_face_px(pixels: Pixels) -> float:
     """Side of the smallest face that is looked for in an image of shape (h, w, 3)."""
     height, width = pixels.shape[:2]
     return max(MIN_FACE_PX, math.sqrt(height * width) / MAX_FACES_ACROSS)
-
-
-def load_networks() -> Networks:
-    """The three networks with the weights inside facenet-pytorch, run by torch on the CPU."""
-    limit_torch()
-    from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
-
-    return Networks(torch_network(_widened(PNet())), torch_network(RNet()), torch_network(ONet()))
-
-
-def torch_network(module: torch.nn.Module) -> Network:
-    """A torch module as a network of the cascade."""
-    import torch
-
-    module = module.eval().to(memory_format=torch.channels_last)
-
-    def run(values: Floats) -> tuple[Floats, ...]:
-        with torch.inference_mode():
-            return tuple(answer.numpy() for answer in module(torch.from_numpy(values)))
-
-    return run
-
-
-def _widened(network: Any) -> Any:
-    """Give the first layer of a P-Net channels of zeros, up to a number that the processor handles at once.
-
-    They change nothing in what the network answers: zero weights make zeros, and zero weights take them up again. But
-    with the 10 channels of P-Net its activation takes five times as long as with 16, its pooling half as long again,
-    and the network, though its second layer is slower with 16, 1.15 times as long.
-    """
-    import torch
-    from torch.nn.functional import pad
-
-    first, slopes, second = network.conv1, network.prelu1, network.conv2
-    n_more = -first.out_channels % _CHANNELS_AT_ONCE
-    with torch.no_grad():
-        first.weight = torch.nn.Parameter(pad(first.weight, (0, 0, 0, 0, 0, 0, 0, n_more)))  # (out, in, h, w)
-        first.bias = torch.nn.Parameter(pad(first.bias, (0, n_more)))
-        slopes.weight = torch.nn.Parameter(pad(slopes.weight, (0, n_more)))
-        second.weight = torch.nn.Parameter(pad(second.weight, (0, 0, 0, 0, 0, n_more)))
-    first.out_channels += n_more
-    slopes.num_parameters += n_more
-    second.in_channels += n_more
-    return network
 
 
 def _faces(found: Found, pixels: Pixels) -> list[Face]:

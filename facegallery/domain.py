@@ -135,6 +135,43 @@ class ModelIdentity:
     fingerprint: str
 
 
+class Runtime(str, Enum):
+    """What runs the networks."""
+
+    AUTO = "auto"
+    """OpenVINO, and torch where that is missing or fails."""
+    OPENVINO = "openvino"
+    """Compiled for this processor."""
+    TORCH = "torch"
+    """The reference; on a GPU (CUDA, or MPS on a Mac) where there is one."""
+
+
+class Precision(str, Enum):
+    """What the embedder computes in. Detection is always in f32: in bf16 its boxes are others."""
+
+    AUTO = "auto"
+    """bf16 where the processor computes it natively, else f32."""
+    F32 = "f32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    """How networks are to be run.
+
+    Attributes:
+        runtime: What runs them.
+        precision: What the embedder computes in.
+    """
+
+    runtime: Runtime = Runtime.AUTO
+    precision: Precision = Precision.AUTO
+
+
+AUTOMATIC = RuntimeChoice()
+"""The fastest that there is."""
+
+
 # --- the gallery --------------------------------------------------------------------------------------------------
 
 
@@ -296,6 +333,17 @@ class Detector(Protocol):
 
         Returns:
             Faces in the frame of ``pixels``, most probable first; an empty list when there is none.
+        """
+        ...
+
+    def detect_many(self, photos: Sequence[Pixels]) -> list[list[Face]]:
+        """Find faces in several images of any sizes; memory grows with their pixels.
+
+        Args:
+            photos: each as ``detect`` takes it.
+
+        Returns:
+            For each image what ``detect`` returns.
         """
         ...
 

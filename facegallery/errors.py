@@ -9,6 +9,7 @@
     │   ├── ModelMismatch       vectors of two models would have been compared
     │   ├── DownloadFailed      the file could not be fetched
     │   └── ModelFolderUnavailable  the folder of model files cannot be read or written, or is in use
+    ├── RuntimeUnavailable      what should run the networks is missing or fails
     ├── GalleryError
     │   ├── GalleryNotFound     there is no gallery in this folder
     │   ├── GalleryTooNew       written by a later version of the program
@@ -153,6 +154,14 @@ class ModelFolderUnavailable(ModelError):
             "the environment variable FACEGALLERY_MODELS, and run the same command again."
         )
         self.path = path
+
+
+class RuntimeUnavailable(FacegalleryError):
+    """What should run the networks is not installed, fails, or cannot do what was asked."""
+
+
+class SlowerRuntime(UserWarning):
+    """Said once, as a warning: the networks run, but by another runtime than the fastest."""
 
 
 class GalleryError(FacegalleryError):

@@ -71,6 +71,17 @@ def load_network(path: Path, *, name: str, sha256: str | None = None) -> torch.n
     return network.eval().requires_grad_(False)
 
 
+def best_device() -> torch.device:
+    """Where torch computes: CUDA, else MPS (Apple), else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        # Convolutions in TensorFloat-32 have 10 bits: the answers are to be those of the CPU.
+        torch.backends.cudnn.allow_tf32 = False
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def to_input(crops: Pixels) -> torch.Tensor:
     """Bring crops into the form and range that the network was trained on.
 

@@ -13,7 +13,14 @@ MODELS_VARIABLE = "FACEGALLERY_MODELS"
 """Environment variable that names the folder of fetched and imported model files."""
 
 THREADS_VARIABLE = "FACEGALLERY_THREADS"
-"""Environment variable that says how many threads torch and FAISS may each use."""
+"""Environment variable that says how many threads torch, FAISS and OpenVINO may each use."""
+
+CACHE_VARIABLE = "FACEGALLERY_CACHE"
+"""Environment variable that names the folder of what can be made again: the networks compiled for this machine."""
+
+RUNTIME_VARIABLE = "FACEGALLERY_RUNTIME"
+PRECISION_VARIABLE = "FACEGALLERY_PRECISION"
+"""Environment variables that stand for ``--runtime`` and ``--precision``."""
 
 DATABASE_NAME = "gallery.sqlite3"
 INDEX_NAME = "index.faiss"
@@ -29,6 +36,12 @@ def models_folder() -> Path:
     """The folder of fetched model files: ``FACEGALLERY_MODELS``, else ``models`` in this person's data folder."""
     named = os.environ.get(MODELS_VARIABLE)
     return Path(named).expanduser() if named else _user_data_folder() / "models"
+
+
+def networks_cache_folder() -> Path:
+    """The folder of compiled networks: in ``FACEGALLERY_CACHE``, else in the platform's cache folder of this person."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return (Path(named).expanduser() if named else _user_cache_folder()) / "networks"
 
 
 def bundled(name: str) -> Path:
@@ -57,3 +70,9 @@ def _user_data_folder() -> Path:
     from platformdirs import user_data_path  # only where no variable decides
 
     return user_data_path("facegallery", appauthor=False)
+
+
+def _user_cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("facegallery", appauthor=False)

@@ -50,27 +50,29 @@ class SummedArea:
             for y in range(start + 1, start + 1 + len(rows)):  # with cumsum the table took three times as long
                 np.add(self._table[y], self._table[y - 1], out=self._table[y])
 
-    def level(self, height: int, width: int, *, rows: slice) -> Floats:
-        """Rows of the photo resized to (height, width).
+    def level(self, height: int, width: int, *, rows: slice, columns: slice) -> Floats:
+        """A rectangle of the photo resized to (height, width).
 
         Args:
             height: Of the whole resized photo.
             width: Of the resized photo.
             rows: Which of its rows.
+            columns: Which of its columns.
 
         Returns:
-            shape (3, n_rows, width), float32, RGB, 0 to 255.
+            shape (3, n_rows, n_columns), float32, RGB, 0 to 255.
         """
         top, bottom = _cells(np.zeros(1, np.int64), np.array([self.height]), height)
         left, right = _cells(np.zeros(1, np.int64), np.array([self.width]), width)
-        top, bottom = top[:, rows], bottom[:, rows]
+        top, bottom, left, right = top[:, rows], bottom[:, rows], left[:, columns], right[:, columns]
         n_parts = _n_parts(bottom - top, right - left)
         (tops,), (bottoms,) = _in_parts(top, bottom, n_parts)
         (lefts,), (rights,) = _in_parts(left, right, n_parts)
-        strips = self._table[bottoms]
-        strips -= self._table[tops]
-        sums = np.take(strips, rights, axis=1)
-        sums -= np.take(strips, lefts, axis=1)
+        between = slice(lefts[0], rights[-1] + 1)
+        strips = self._table[bottoms, between]
+        strips -= self._table[tops, between]
+        sums = np.take(strips, rights - between.start, axis=1)
+        sums -= np.take(strips, lefts - between.start, axis=1)
         means: Floats = _means(sums[np.newaxis], bottom - top, right - left, n_parts)[0]
         return means
 

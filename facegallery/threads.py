@@ -1,11 +1,13 @@
-"""The one place that sets threads. torch and FAISS each bring an OpenMP pool of their own and share the processors.
+"""The one place that sets threads. torch, FAISS and OpenVINO each bring a pool of their own and share the processors.
 
-Each adapter asks here before it imports its library, since OpenMP reads its environment when it is loaded.
+Each adapter asks here before it uses its library; those on OpenMP before they import it, since it reads its environment
+when it is loaded.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from facegallery.settings import n_threads
 
@@ -27,6 +29,15 @@ def limit_faiss() -> int:
 
     faiss.omp_set_num_threads(n_threads())
     return int(faiss.omp_get_max_threads())
+
+
+def limit_openvino(n_at_once: int) -> dict[str, Any]:
+    """OpenVINO's settings for a network that up to ``n_at_once`` threads call side by side, each for its share."""
+    return {
+        "INFERENCE_NUM_THREADS": n_threads(),
+        "NUM_STREAMS": n_at_once,
+        "ENABLE_CPU_PINNING": False,  # the decoder, the store and other programs want processors too
+    }
 
 
 def _wait_asleep() -> None:

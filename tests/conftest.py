@@ -12,6 +12,7 @@ import pytest
 
 from facegallery import Gallery
 from facegallery.cli.app import main
+from facegallery.domain import Precision, RuntimeChoice
 from facegallery.gallery.analysis import FaceAnalyzer, load_analyzer
 from facegallery.gallery.enrollment import plan_folder
 from facegallery.settings import DATABASE_NAME, bundled
@@ -20,6 +21,14 @@ from facegallery.threads import limit_torch
 from facegallery.weights.files import ModelFiles
 
 limit_torch()  # before a test module imports torch by itself: OpenMP reads its environment only once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Networks are compiled once for all tests, and not into the cache of the person who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEGALLERY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +42,14 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the gallery and the models of the person who runs the tests."""
     monkeypatch.setenv("FACEGALLERY_GALLERY", str(tmp_path / "default-gallery"))
     monkeypatch.setenv("FACEGALLERY_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("FACEGALLERY_PRECISION", "f32")
 
 
 @pytest.fixture(scope="session")
 def analyzer(tmp_path_factory: pytest.TempPathFactory) -> FaceAnalyzer:
     """Detector and bundled embedder, loaded once."""
-    return load_analyzer(ModelFiles(tmp_path_factory.mktemp("models")).find("starter"))
+    model = ModelFiles(tmp_path_factory.mktemp("models")).find("starter")
+    return load_analyzer(model, RuntimeChoice(precision=Precision.F32))  # the same numbers on every processor
 
 
 @pytest.fixture(scope="session")

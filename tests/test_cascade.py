@@ -17,15 +17,18 @@ from PIL import Image
 from torchvision.ops import nms
 
 from benchmarks.congruence import Difference, difference, library_faces
-from facegallery.cascade import Network, Networks, Overlap, find_faces, pyramid_scales, suppress
-from facegallery.detection import MtcnnDetector, load_networks
+from facegallery.cascade import Network, Networks, find_faces
+from facegallery.detection import MtcnnDetector
 from facegallery.domain import Face, Pixels
+from facegallery.mtcnn import torch_networks
+from facegallery.pyramid import pyramid_scales
 from facegallery.settings import bundled
+from facegallery.suppression import Overlap, suppress
 
 BUNDLED = sorted(bundled("sample_group").rglob("*.jpg"))
 GROUP = bundled("sample_group/group.jpg")
 
-_DETECTOR = MtcnnDetector.load()  # Hypothesis takes no fixture of module scope into @given without a warning
+_DETECTOR = MtcnnDetector(torch_networks())  # Hypothesis takes no fixture of module scope into @given without a warning
 _LIBRARY: Any = MTCNN(keep_all=True)
 
 
@@ -134,7 +137,7 @@ def test_photos_share_batches_and_not_faces() -> None:
         pixels_of(GROUP),
         pixels_of(BUNDLED[1], (90, 200)),
     ]
-    networks = load_networks()
+    networks = torch_networks()
     second, third = _Watched(networks.second), _Watched(networks.third)
     watched = Networks(networks.first, second, third)
     alone = [MtcnnDetector(watched).detect(pixels) for pixels in photos]
@@ -165,13 +168,13 @@ def test_the_widened_network_answers_as_the_original() -> None:
     values = np.random.default_rng(0).standard_normal((1, 3, 40, 33)).astype(np.float32)
     with torch.inference_mode():
         expected = PNet()(torch.from_numpy(values))
-    for found, answer in zip(load_networks().first(values), expected, strict=True):
+    for found, answer in zip(torch_networks().first(values), expected, strict=True):
         np.testing.assert_allclose(found, answer.numpy(), atol=1e-5)
 
 
 def test_found_is_empty_but_shaped_where_nothing_is() -> None:
     """Without a face the arrays still have their shapes."""
-    (found,) = find_faces([np.zeros((64, 64, 3), np.uint8)], [20], load_networks())
+    (found,) = find_faces([np.zeros((64, 64, 3), np.uint8)], [20], torch_networks())
     assert found.boxes_xyxy.shape == (0, 4)
     assert found.probabilities.shape == (0,)
     assert found.landmarks_xy.shape == (0, 5, 2)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facegallery.cascade import Networks
-from facegallery.detection import MAX_FACES_ACROSS, MIN_FACE_PX, MtcnnDetector, torch_network
+from facegallery.detection import MAX_FACES_ACROSS, MIN_FACE_PX, MtcnnDetector
 from facegallery.domain import LANDMARK_NAMES, Detector, Pixels
+from facegallery.mtcnn import torch_network, torch_networks
 from facegallery.settings import bundled
 
 GROUP = bundled("sample_group/group.jpg")
@@ -25,7 +26,7 @@ PORTRAITS = [
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return MtcnnDetector.load()
+    return MtcnnDetector(torch_networks())
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_no_noise_of_any_size_raises(height: int, width: int, seed: int, contras
     assert isinstance(_DETECTOR.detect(noise), list)
 
 
-_DETECTOR = MtcnnDetector.load()  # Hypothesis takes no fixture of module scope into @given without a warning
+_DETECTOR = MtcnnDetector(torch_networks())  # Hypothesis takes no fixture of module scope into @given without a warning
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (11, 500), (19, 19), (20, 20), (20, 3000), (3000, 20), (64, 64)], ids=str)

@@ -12,6 +12,7 @@ import torch
 from facegallery.domain import CROP_SIZE_PX, EMBEDDING_SIZE, ModelIdentity, Pixels
 from facegallery.embedding import BATCH, TorchEmbedder
 from facegallery.errors import ModelFileRefused
+from facegallery.network import load_network
 from facegallery.settings import bundled
 
 WEIGHTS = bundled("starter.safetensors")
@@ -57,10 +58,10 @@ def test_a_row_is_the_same_alone_and_in_a_batch(embedder: TorchEmbedder, crops: 
 def test_no_gradient_is_kept(embedder: TorchEmbedder, crops: Pixels) -> None:
     """Embedding records nothing, even where the caller has gradients on."""
     seen: list[torch.Tensor] = []
-    hook = embedder.network.register_forward_hook(lambda *arguments: seen.append(arguments[2]))
+    network = load_network(WEIGHTS, name="starter")
+    network.register_forward_hook(lambda *arguments: seen.append(arguments[2]))
     with torch.enable_grad():
-        embedder.embed(crops[:1])
-    hook.remove()
+        TorchEmbedder(network, embedder.model, WEIGHTS).embed(crops[:1])
     assert [tensor.requires_grad for tensor in seen] == [False]
     assert seen[0].is_inference()
 

@@ -16,6 +16,7 @@ from facegallery.errors import ExplanationError
 from facegallery.explanation.gradcam import GradCamMatch, GradCamTopChannel
 from facegallery.explanation.method import ExplanationMethod, observed
 from facegallery.images import read_photo
+from facegallery.mtcnn import torch_networks
 from facegallery.network import LAYERS, load_network, to_input
 from facegallery.settings import bundled
 
@@ -255,7 +256,7 @@ def network() -> nn.Module:
 @pytest.fixture(scope="module")
 def crops() -> Pixels:
     """One portrait of Bea and one of Ada."""
-    detector = MtcnnDetector.load()
+    detector = MtcnnDetector(torch_networks())
     photos = [read_photo(bundled(f"sample_group/probe/{name}-1.jpg")) for name in ("bea", "ada")]
     return np.stack([crop_face(photo, detector.detect(photo.pixels)[0]) for photo in photos])
 

@@ -31,14 +31,15 @@ def by_torch(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.float32]:
 def test_levels_are_those_of_torch(
     height: int, width: int, new_height: int, new_width: int, seed: int, data: st.DataObject
 ) -> None:
-    """Any rows of a level, reduced or enlarged, are the same rows of the photo that torch resized."""
+    """Any rectangle of a level, reduced or enlarged, is the same rectangle of the photo that torch resized."""
     pixels = noise(height, width, seed)
-    first = data.draw(st.integers(0, new_height - 1))
-    rows = slice(first, data.draw(st.integers(first + 1, new_height)))
+    top, left = data.draw(st.integers(0, new_height - 1)), data.draw(st.integers(0, new_width - 1))
+    rows = slice(top, data.draw(st.integers(top + 1, new_height)))
+    columns = slice(left, data.draw(st.integers(left + 1, new_width)))
 
-    found = SummedArea(pixels).level(new_height, new_width, rows=rows)
+    found = SummedArea(pixels).level(new_height, new_width, rows=rows, columns=columns)
 
-    np.testing.assert_allclose(found, by_torch(pixels, (new_height, new_width))[:, rows], rtol=3e-7)
+    np.testing.assert_allclose(found, by_torch(pixels, (new_height, new_width))[:, rows, columns], rtol=3e-7)
 
 
 @settings(max_examples=100, deadline=None)
@@ -68,7 +69,9 @@ def test_nothing_overflows(shape: tuple[int, int]) -> None:
 
     table = SummedArea(pixels)
 
-    np.testing.assert_allclose(table.level(13, 13, rows=slice(13)), expected.repeat(13, 1).repeat(13, 2), rtol=3e-7)
+    np.testing.assert_allclose(
+        table.level(13, 13, rows=slice(13), columns=slice(None)), expected.repeat(13, 1).repeat(13, 2), rtol=3e-7
+    )
     whole = table.crops(np.array([[0, 0, shape[1], shape[0]]]), 3)[0]
     np.testing.assert_allclose(whole, expected.repeat(3, 1).repeat(3, 2), rtol=3e-7)
 
@@ -77,7 +80,7 @@ def test_large_cells_are_those_of_torch() -> None:
     """Cells that are summed in parts, of a size that does not divide evenly, have the mean that torch finds."""
     pixels = noise(1501, 1307, seed=1)
     np.testing.assert_allclose(
-        SummedArea(pixels).level(13, 11, rows=slice(13)),
+        SummedArea(pixels).level(13, 11, rows=slice(13), columns=slice(None)),
         by_torch(pixels, (13, 11)),
         rtol=1e-5,  # torch rounds sums
     )

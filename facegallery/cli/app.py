@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from facegallery.cli import demonstration, enrolling, explaining, health, identifying, members, models
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
-from facegallery.errors import FacegalleryError
+from facegallery.errors import FacegalleryError, SlowerRuntime
 from facegallery.version import __version__
 
 app = typer.Typer(
@@ -56,6 +57,24 @@ for _command in (
 app.add_typer(models.app, name="model")
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of ours is a note for the person; any other is shown as Python does."""
+    if issubclass(category, SlowerRuntime):
+        note(f"Note: {message}")
+    else:
+        _python_shows(message, category, filename, lineno, file, line)
+
+
+_python_shows = warnings.showwarning
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors of the tree become one message and exit code 1.
 
@@ -63,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Without the program's name; None takes those of this process.
     """
     speak_utf8()
+    warnings.showwarning = _show_warning
     try:
         try:
             app(arguments, prog_name="facegallery")

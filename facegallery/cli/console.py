@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from facegallery.domain import AUTOMATIC, RuntimeChoice
 from facegallery.errors import GalleryNotFound
 from facegallery.text import printable
 
@@ -106,9 +107,10 @@ def progress(description: str, total: int | None) -> Iterator[Progress]:
     """A progress bar on standard error with one task; drawn only on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
     with Progress(*columns, console=stderr(), transient=True, disable=not sys.stderr.isatty()) as bar:
-        bar.add_task(description, total=total)
+        bar.add_task(description, total=total, rate="")
         yield bar
 
 
@@ -129,18 +131,21 @@ def stoppable() -> Iterator[Stop]:
 
 
 def advance(bar: Progress) -> None:
-    """One step of the only task."""
-    bar.advance(bar.task_ids[0])
+    """One photo more of the only task."""
+    (task,) = bar.tasks
+    bar.advance(task.id)
+    if task.speed:
+        bar.update(task.id, rate=f"{task.speed:.1f} photos/s")
 
 
-def open_or_create(folder: Path | None, model: str | None) -> Gallery:
+def open_or_create(folder: Path | None, model: str | None, runtime: RuntimeChoice = AUTOMATIC) -> Gallery:
     """The gallery to enroll into: an existing one (checked against ``model``), or a new one, said aloud."""
     from facegallery import Gallery
 
     try:
-        gallery = Gallery.open(folder)
+        gallery = Gallery.open(folder, runtime=runtime)
     except GalleryNotFound:  # also where an earlier attempt to make one was cut short: create finishes it
-        gallery = Gallery.create(folder, model=model)
+        gallery = Gallery.create(folder, model=model, runtime=runtime)
     else:
         try:
             if model is not None:

@@ -18,7 +18,8 @@ from facegallery.cli.console import (
     say,
     stoppable,
 )
-from facegallery.cli.options import GalleryOption, NewModelOption
+from facegallery.cli.options import GalleryOption, NewModelOption, PrecisionOption, RuntimeOption
+from facegallery.domain import Precision, Runtime, RuntimeChoice
 
 if TYPE_CHECKING:
     from facegallery import Gallery
@@ -52,6 +53,8 @@ def enroll(
     ] = None,
     gallery: GalleryOption = None,
     model: NewModelOption = None,
+    runtime: RuntimeOption = Runtime.AUTO,
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Enroll members from photos: a folder with one folder a member, or --member NAME and photos.
 
@@ -74,7 +77,7 @@ def enroll(
     if not any(entry.photos for entry in plan):
         wanted = "it should hold one folder a member" if member is None else "give photos, or folders of photos"
         raise typer.BadParameter(f"There is no photo to enroll in {inputs[0]}: {wanted}.")
-    with open_or_create(gallery, model) as opened:
+    with open_or_create(gallery, model, RuntimeChoice(runtime, precision)) as opened:
         raise typer.Exit(_run(opened, plan))
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from facegallery.cli.console import say
-from facegallery.cli.options import GalleryOption, ThresholdOption
+from facegallery.cli.options import GalleryOption, PrecisionOption, RuntimeOption, ThresholdOption
+from facegallery.domain import Precision, Runtime, RuntimeChoice
 
 
 def explain(
@@ -29,13 +30,15 @@ def explain(
     ] = None,
     threshold: ThresholdOption = None,
     gallery: GalleryOption = None,
+    runtime: RuntimeOption = Runtime.AUTO,
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Show in one picture why a face was named or stayed unknown: maps, the enrolled photo, the decision in words."""
     from facegallery import Gallery
     from facegallery.gallery.explaining import draw_explanation
     from facegallery.pictures.panel import save_png
 
-    with Gallery.open(gallery) as opened:
+    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
         explanation = opened.explain(photo, member=member, face_number=face, layer=layer, threshold=threshold)
     save_png(draw_explanation(explanation), output)
     for line in explanation.words():

@@ -20,8 +20,17 @@ from facegallery.cli.console import (
     stoppable,
     table,
 )
-from facegallery.cli.options import DrawOption, GalleryOption, Inputs, JsonOption, ModelOption, ThresholdOption
-from facegallery.domain import Decision, ScoreRule, SkippedPhoto
+from facegallery.cli.options import (
+    DrawOption,
+    GalleryOption,
+    Inputs,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThresholdOption,
+)
+from facegallery.domain import Decision, Precision, Runtime, RuntimeChoice, ScoreRule, SkippedPhoto
 from facegallery.text import printable
 
 if TYPE_CHECKING:
@@ -44,6 +53,8 @@ def identify(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a face.")] = False,
     draw: DrawOption = None,
     gallery: GalleryOption = None,
+    runtime: RuntimeOption = Runtime.AUTO,
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Say who is in each photo: a member's name, or unknown.
 
@@ -59,7 +70,7 @@ def identify(
     results: list[IdentifiedPhoto | SkippedPhoto] = []
     drawings = Drawings(draw) if draw is not None else None
     undrawn: list[SkippedPhoto] = []
-    with Gallery.open(gallery) as opened:
+    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
         found = photos_in(inputs)
         model, limit = opened.model.name, opened.default_threshold if threshold is None else threshold
         with progress("Identifying", len(found)) as bar, stoppable() as stop:
@@ -123,12 +134,17 @@ def verify(
     as_json: JsonOption = False,
     gallery: GalleryOption = None,
     model: ModelOption = None,
+    runtime: RuntimeOption = Runtime.AUTO,
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Say whether two photos show the same person. Needs no gallery."""
     from facegallery.gallery.verification import verify_photos
 
     answer = verify_photos(
-        _analyzer(gallery, model), (photo_a, photo_b), face_numbers=(face_a, face_b), threshold=threshold
+        _analyzer(gallery, model, RuntimeChoice(runtime, precision)),
+        (photo_a, photo_b),
+        face_numbers=(face_a, face_b),
+        threshold=threshold,
     )
     _print_verification(answer, as_json=as_json)
 
@@ -148,6 +164,7 @@ def detect(
     inputs: Inputs,
     as_json: JsonOption = False,
     draw: DrawOption = None,
+    runtime: RuntimeOption = Runtime.AUTO,
 ) -> None:
     """Find the faces in photos: boxes, landmarks, probability. Needs no gallery."""
     from facegallery.cli.report import as_json as json_text
@@ -160,7 +177,7 @@ def detect(
     undrawn: list[SkippedPhoto] = []
     found = photos_in(inputs)
     with progress("Detecting", len(found)) as bar, stoppable() as stop:
-        for result in detect_photos(found):
+        for result in detect_photos(found, runtime=RuntimeChoice(runtime)):
             results.append(result)
             if drawings is not None and not isinstance(result, SkippedPhoto):
                 undrawn += drawn_or_why(draw_detected, result, drawings)
@@ -216,16 +233,16 @@ def _finish(skipped: list[SkippedPhoto], drawings: object, *, n_left: int) -> No
         raise typer.Exit(SOME_SKIPPED)
 
 
-def _analyzer(gallery: Path | None, model: str | None) -> FaceAnalyzer:
+def _analyzer(gallery: Path | None, model: str | None, runtime: RuntimeChoice) -> FaceAnalyzer:
     """On the named model; else on the gallery's, where there is a gallery; else on the best model here."""
     from facegallery import Gallery
     from facegallery.gallery.analysis import default_analyzer
 
     # A gallery that is named must be there; the default one is taken if it is.
     if model is None and (gallery is not None or Gallery.exists()):
-        with Gallery.open(gallery) as opened:
+        with Gallery.open(gallery, runtime=runtime) as opened:
             return opened.analyzer
-    return default_analyzer(model)
+    return default_analyzer(model, runtime)
 
 
 def _number(value: float | None) -> str:

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from facegallery.domain import Precision, Runtime
 from facegallery.matching.decisions import checked_threshold
+from facegallery.settings import PRECISION_VARIABLE, RUNTIME_VARIABLE
 
 
 def _threshold(value: float | None) -> float | None:
@@ -46,6 +48,18 @@ DrawOption = Annotated[
 ]
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Model to compare with. Default: the gallery's.")
+]
+RuntimeOption = Annotated[
+    Runtime,
+    typer.Option(
+        "--runtime", envvar=RUNTIME_VARIABLE, help="What runs the networks; torch takes a GPU where there is one."
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision", envvar=PRECISION_VARIABLE, help="What faces are embedded in; auto: bf16 where it is native."
+    ),
 ]
 NewModelOption = Annotated[
     str | None,

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from facegallery.crops import to_photo_frame
-from facegallery.domain import Detector, Face, SkippedPhoto
-from facegallery.errors import PhotoError
-from facegallery.gallery.analysis import expand, load_detector, skipped_photo
-from facegallery.images import read_photo
+from facegallery.domain import AUTOMATIC, Detector, Face, RuntimeChoice, SkippedPhoto
+from facegallery.gallery.analysis import detect_many, expand, photo_or_none, read_or_skip
+from facegallery.gallery.networks import load_detector
+from facegallery.gallery.pipeline import analyzed, read_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +34,26 @@ class DetectedPhoto:
 
 
 def detect_photos(
-    inputs: Iterable[Path | str | SkippedPhoto], *, detector: Detector | None = None
+    inputs: Iterable[Path | str | SkippedPhoto],
+    *,
+    detector: Detector | None = None,
+    runtime: RuntimeChoice = AUTOMATIC,
 ) -> Iterator[DetectedPhoto | SkippedPhoto]:
     """Find the faces in photos and folders of photos.
 
     Args:
         inputs: Photos and folders.
         detector: None loads the one that galleries use.
+        runtime: How that one's networks are to be run.
 
     Yields:
         One value a photo: its faces, possibly none, or why it was skipped.
     """
-    detector = detector or load_detector()
-    for found in expand(inputs):
-        if isinstance(found, SkippedPhoto):
-            yield found
-            continue
-        try:
-            photo = read_photo(found)
-        except PhotoError as error:
-            yield skipped_photo(error)
-            continue
-        faces = tuple(to_photo_frame(detector.detect(photo.pixels), photo))
-        yield DetectedPhoto(photo.path, photo.content_hash, photo.width_px, photo.height_px, faces, photo.notice)
+    used = detector or load_detector(runtime)
+    reads = read_ahead(expand(inputs), read_or_skip, photo_or_none)
+    for read, faces in analyzed(reads, photo_or_none, lambda photos: detect_many(used, photos)):
+        if isinstance(read, SkippedPhoto):
+            yield read
+        else:
+            found = tuple(faces or ())
+            yield DetectedPhoto(read.path, read.content_hash, read.width_px, read.height_px, found, read.notice)

@@ -6,7 +6,7 @@ face that fits those is taken (see :mod:`facegallery.matching.choice`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, EnrolledFace, Photo, SkippedPhoto, Vectors
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, skipped_photo
+from facegallery.gallery.pipeline import analyzed, read_ahead
 from facegallery.images import decode, load_file
 from facegallery.matching.choice import choose_faces
 from facegallery.store import Store
@@ -115,8 +116,47 @@ def enroll_photos(
     Yields:
         One outcome a photo; those of a photo with several faces come last within their member.
     """
-    for entry in plan:
-        yield from _MemberEnrollment(store, analyzer, entry.member, entry.face_number).run(entry.photos)
+    offers = (
+        _Offer(enrollment, photo)
+        for enrollment in (_MemberEnrollment(store, analyzer, entry) for entry in plan)
+        for photo in enrollment.photos
+    )
+    current: _MemberEnrollment | None = None
+    for read, faces in analyzed(
+        read_ahead(offers, _read, _photo_of), _photo_of, lambda photos: analyzer().analyze_many(photos)
+    ):
+        if current is not None and current is not read.enrollment:
+            yield from current.settle()
+        current = read.enrollment
+        outcome = read.found if isinstance(read.found, EnrollOutcome) else current.take(read.found, faces or [])
+        if outcome is not None:
+            yield outcome
+    if current is not None:
+        yield from current.settle()
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A file, or what is wrong with an input, offered for a member."""
+
+    enrollment: _MemberEnrollment
+    entry: Path | SkippedPhoto
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An offer after reading: a photo to be analyzed, or what became of it already."""
+
+    enrollment: _MemberEnrollment
+    found: Photo | EnrollOutcome
+
+
+def _read(offer: _Offer) -> _Read:
+    return _Read(offer.enrollment, offer.enrollment.read(offer.entry))
+
+
+def _photo_of(read: _Read) -> Photo | None:
+    return read.found if isinstance(read.found, Photo) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,49 +172,47 @@ class _Waiting:
 class _MemberEnrollment:
     """Enrolls the photos of one member."""
 
-    def __init__(
-        self, store: Store, analyzer: Callable[[], FaceAnalyzer], member: str, face_number: int | None
-    ) -> None:
+    def __init__(self, store: Store, analyzer: Callable[[], FaceAnalyzer], offered: MemberPhotos) -> None:
         self._store = store
         self._analyzer = analyzer
-        self._member = member
-        self._face_number = face_number
+        self._member = offered.member
+        self._face_number = offered.face_number
         self._waiting: dict[str, _Waiting] = {}  # by content hash: a copy must not vouch for its original
-
-    def run(self, photos: Sequence[Path | SkippedPhoto]) -> Iterator[EnrollOutcome]:
+        self.photos = offered.photos
         try:
             clean_name(self._member)
         except BadName as error:  # known before any work is done; one bad folder name does not stop the others
-            photos = [
+            self.photos = tuple(
                 entry if isinstance(entry, SkippedPhoto) else SkippedPhoto(entry, BAD_NAME, str(error))
-                for entry in photos
-            ]
-        for entry in photos:
-            outcome = self._skip(entry) if isinstance(entry, SkippedPhoto) else self._take(entry)
-            if outcome is not None:
-                yield outcome
-        yield from self._settle()
+                for entry in offered.photos
+            )
 
-    def _take(self, path: Path) -> EnrollOutcome | None:
-        """Enroll one file, or put it aside (None) when it has several faces."""
+    def read(self, entry: Path | SkippedPhoto) -> Photo | EnrollOutcome:
+        """Read one file, unless its bytes are enrolled already. May run in any thread."""
+        if isinstance(entry, SkippedPhoto):
+            return self._skip(entry)
         try:
-            file = load_file(path)
-            if self._face_number is None and (already := self._already(path, file.content_hash)):
+            file = load_file(entry)
+            if self._face_number is None and (already := self._already(entry, file.content_hash)):
                 return already
-            if file.content_hash in self._waiting:
-                self._waiting[file.content_hash].copies.append(path)
-                return None
-            photo = decode(file)
+            return decode(file)
         except PhotoError as error:
             return self._skip(skipped_photo(error))
-        faces = self._analyzer().analyze(photo)
+
+    def take(self, photo: Photo, faces: list[EmbeddedFace]) -> EnrollOutcome | None:
+        """Enroll a photo, or put it aside (None) when it has several faces."""
         if self._face_number is not None:
             return self._take_number(photo, faces, self._face_number)
+        if already := self._already(photo.path, photo.content_hash):  # since it was read: a copy of it came before
+            return already
+        if photo.content_hash in self._waiting:
+            self._waiting[photo.content_hash].copies.append(photo.path)
+            return None
         free = self._not_of_others(photo, faces)
         if faces and not free:
-            return self._skip(SkippedPhoto(path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
+            return self._skip(SkippedPhoto(photo.path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
         if not free:
-            return self._skip(SkippedPhoto(path, NO_FACE, "no face was found in it"), n_faces=0)
+            return self._skip(SkippedPhoto(photo.path, NO_FACE, "no face was found in it"), n_faces=0)
         if len(faces) == 1:
             return self._keep(photo, faces[0], n_faces=1)
         self._waiting[photo.content_hash] = _Waiting(photo.without_pixels(), len(faces), free)
@@ -197,8 +235,8 @@ class _MemberEnrollment:
             return self._skip(SkippedPhoto(photo.path, OTHER_FACE, reason), n_faces=len(faces))
         return self._keep(photo, chosen, n_faces=len(faces))
 
-    def _settle(self) -> Iterator[EnrollOutcome]:
-        """Choose the member's face in the photos that waited."""
+    def settle(self) -> Iterator[EnrollOutcome]:
+        """Choose the member's face in the photos that waited; called once, after the last photo."""
         if not self._waiting:
             return
         choices = choose_faces(

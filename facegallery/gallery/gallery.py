@@ -8,8 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from facegallery.domain import EnrolledFace, Member, ModelIdentity, ScoreRule, SkippedPhoto, VectorIndex
-from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, PhotoError
+from facegallery.domain import (
+    AUTOMATIC,
+    EnrolledFace,
+    Member,
+    ModelIdentity,
+    RuntimeChoice,
+    ScoreRule,
+    SkippedPhoto,
+    VectorIndex,
+)
+from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
 from facegallery.matching.decisions import checked_threshold
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
@@ -96,11 +105,12 @@ class Gallery:
             raise GalleryUnavailable(path, error.strerror or str(error)) from error
 
     @classmethod
-    def open(cls, folder: Path | str | None = None) -> Gallery:
+    def open(cls, folder: Path | str | None = None, *, runtime: RuntimeChoice = AUTOMATIC) -> Gallery:
         """Open an existing gallery, upgrading its database if it is older than the program (after a backup).
 
         Args:
             folder: The gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
+            runtime: How the networks are to be run, when there is something for them to do.
 
         Raises:
             GalleryNotFound: There is none in the folder.
@@ -111,15 +121,18 @@ class Gallery:
         path = _folder(folder)
         if not cls.exists(path):
             raise GalleryNotFound(path)
-        return cls._wired(path, Store.open(path / DATABASE_NAME))
+        return cls._wired(path, Store.open(path / DATABASE_NAME), runtime)
 
     @classmethod
-    def create(cls, folder: Path | str | None = None, *, model: str | None = None) -> Gallery:
+    def create(
+        cls, folder: Path | str | None = None, *, model: str | None = None, runtime: RuntimeChoice = AUTOMATIC
+    ) -> Gallery:
         """Create an empty gallery on one model, which it keeps for life; one on that model that is there is opened.
 
         Args:
             folder: The new gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
             model: Name of the model; None takes ``vggface2`` if its file is on this machine, else ``starter``.
+            runtime: How the networks are to be run.
 
         Raises:
             ModelMismatch: There is a gallery already, on another model.
@@ -129,14 +142,14 @@ class Gallery:
         path = _folder(folder)
         files = ModelFiles.default()
         installed = files.find(model or files.default_name())
-        return cls._wired(path, Store.create(path / DATABASE_NAME, model=installed.identity))
+        return cls._wired(path, Store.create(path / DATABASE_NAME, model=installed.identity), runtime)
 
     @classmethod
-    def _wired(cls, folder: Path, store: Store) -> Gallery:
+    def _wired(cls, folder: Path, store: Store, runtime: RuntimeChoice) -> Gallery:
         def load(model: InstalledModel) -> FaceAnalyzer:
             from facegallery.gallery.analysis import load_analyzer
 
-            return load_analyzer(model)
+            return load_analyzer(model, runtime)
 
         return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load)
 
@@ -241,21 +254,18 @@ class Gallery:
         Yields:
             One value a photo, as it is done: its faces with decisions, or why it was skipped.
         """
-        from facegallery.gallery.analysis import expand, read_and_analyze, skipped_photo
+        from facegallery.gallery.analysis import expand, photo_or_none, read_or_skip
         from facegallery.gallery.identification import N_CANDIDATES, identify_faces
+        from facegallery.gallery.pipeline import analyzed, read_ahead
 
         limit = self._limit(threshold)
-        for found in expand(inputs):
-            if isinstance(found, SkippedPhoto):
-                yield found
-                continue
-            try:
-                photo, faces = read_and_analyze(self.analyzer, found)
-            except PhotoError as error:
-                yield skipped_photo(error)
-                continue
-            search = self._member_search(score)
-            yield identify_faces(photo, faces, search=search, threshold=limit, top=top or N_CANDIDATES)
+        reads = read_ahead(expand(inputs), read_or_skip, photo_or_none)
+        for read, faces in analyzed(reads, photo_or_none, lambda photos: self.analyzer.analyze_many(photos)):
+            if isinstance(read, SkippedPhoto):
+                yield read
+            else:
+                search = self._member_search(score)
+                yield identify_faces(read, faces or [], search=search, threshold=limit, top=top or N_CANDIDATES)
 
     def verify(
         self,

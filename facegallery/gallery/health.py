@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from facegallery.errors import FacegalleryError
+from facegallery.errors import FacegalleryError, RuntimeUnavailable
 from facegallery.gallery.gallery import Gallery
-from facegallery.settings import INDEX_NAME, default_gallery_folder, n_threads
+from facegallery.settings import INDEX_NAME, default_gallery_folder, n_threads, networks_cache_folder
 from facegallery.threads import limit_faiss, limit_torch
 from facegallery.version import __version__
 from facegallery.weights.files import ModelFiles
@@ -24,6 +24,7 @@ LIBRARIES = (
     "sqlalchemy",
     "alembic",
     "numpy",
+    "openvino",
     "pillow",
     "safetensors",
     "typer",
@@ -56,7 +57,13 @@ def examine(folder: Path | None = None) -> list[Finding]:
 
     What fails is a finding, and the rest is looked at all the same.
     """
-    parts = {"versions": _versions(), "threads": _threads(), "models": _models(), "gallery": _gallery(folder)}
+    parts = {
+        "versions": _versions(),
+        "threads": _threads(),
+        "runtime": _runtime(),
+        "models": _models(),
+        "gallery": _gallery(folder),
+    }
     return [finding for what, findings in parts.items() for finding in _guarded(what, findings)]
 
 
@@ -83,7 +90,17 @@ def _versions() -> Iterator[Finding]:
 
 
 def _threads() -> Iterator[Finding]:
-    yield Finding("threads", f"{n_threads()} allowed, torch {limit_torch()}, FAISS {limit_faiss()}")
+    yield Finding("threads", f"{n_threads()} for each library; torch {limit_torch()}, FAISS {limit_faiss()}")
+
+
+def _runtime() -> Iterator[Finding]:
+    from facegallery.compiled import native_precision
+
+    try:
+        precision = native_precision().value
+        yield Finding("runtime", f"OpenVINO, embeds in {precision}; compiled networks in {networks_cache_folder()}")
+    except RuntimeUnavailable as error:
+        yield Finding("runtime", f"torch, several times slower: {error}", ok=False)
 
 
 def _models() -> Iterator[Finding]:
