@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from facegallery.crops import crop_face, to_photo_frame
 from facegallery.domain import AUTOMATIC, Detector, EmbeddedFace, Embedder, Face, Photo, RuntimeChoice, SkippedPhoto
 from facegallery.errors import FaceChoiceNeeded, PhotoError
-from facegallery.gallery.networks import load_detector, load_embedder
+from facegallery.gallery.networks import load_networks
 from facegallery.images import read_photo
 from facegallery.walk import find_photos
 from facegallery.weights.files import InstalledModel, ModelFiles
@@ -72,7 +72,8 @@ def load_analyzer(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> F
     Raises:
         RuntimeUnavailable: The runtime that was asked for cannot be had.
     """
-    return FaceAnalyzer(detector=load_detector(choice), embedder=load_embedder(model, choice), model=model)
+    detector, embedder = load_networks(model, choice)
+    return FaceAnalyzer(detector=detector, embedder=embedder, model=model)
 
 
 def default_analyzer(name: str | None = None, choice: RuntimeChoice = AUTOMATIC) -> FaceAnalyzer:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facegallery.domain import AUTOMATIC, Detector, Face, RuntimeChoice, SkippedPhoto
+from facegallery.domain import AUTOMATIC, Detector, Face, Photo, RuntimeChoice, SkippedPhoto
 from facegallery.gallery.analysis import detect_many, expand, photo_or_none, read_or_skip
 from facegallery.gallery.networks import load_detector
-from facegallery.gallery.pipeline import analyzed, read_ahead
+from facegallery.gallery.pipeline import analyzed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,11 @@ def detect_photos(
         One value a photo: its faces, possibly none, or why it was skipped.
     """
     used = detector or load_detector(runtime)
-    reads = read_ahead(expand(inputs), read_or_skip, photo_or_none)
-    for read, faces in analyzed(reads, photo_or_none, lambda photos: detect_many(used, photos)):
+
+    def detect(photos: Sequence[Photo]) -> list[list[Face]]:
+        return detect_many(used, photos)
+
+    for read, faces in analyzed(expand(inputs), read_or_skip, photo_or_none, detect):
         if isinstance(read, SkippedPhoto):
             yield read
         else:

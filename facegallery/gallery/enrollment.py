@@ -6,7 +6,7 @@ face that fits those is taken (see :mod:`facegallery.matching.choice`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, EnrolledFace, Photo, SkippedPhoto, Vectors
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, skipped_photo
-from facegallery.gallery.pipeline import analyzed, read_ahead
+from facegallery.gallery.pipeline import analyzed
 from facegallery.images import decode, load_file
 from facegallery.matching.choice import choose_faces
 from facegallery.store import Store
@@ -122,9 +122,11 @@ def enroll_photos(
         for photo in enrollment.photos
     )
     current: _MemberEnrollment | None = None
-    for read, faces in analyzed(
-        read_ahead(offers, _read, _photo_of), _photo_of, lambda photos: analyzer().analyze_many(photos)
-    ):
+
+    def analyze(photos: Sequence[Photo]) -> list[list[EmbeddedFace]]:
+        return analyzer().analyze_many(photos)
+
+    for read, faces in analyzed(offers, _read, _photo_of, analyze):
         if current is not None and current is not read.enrollment:
             yield from current.settle()
         current = read.enrollment

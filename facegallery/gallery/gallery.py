@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from facegallery.domain import (
     AUTOMATIC,
+    EmbeddedFace,
     EnrolledFace,
     Member,
     ModelIdentity,
+    Photo,
     RuntimeChoice,
     ScoreRule,
     SkippedPhoto,
@@ -256,11 +258,14 @@ class Gallery:
         """
         from facegallery.gallery.analysis import expand, photo_or_none, read_or_skip
         from facegallery.gallery.identification import N_CANDIDATES, identify_faces
-        from facegallery.gallery.pipeline import analyzed, read_ahead
+        from facegallery.gallery.pipeline import analyzed
 
         limit = self._limit(threshold)
-        reads = read_ahead(expand(inputs), read_or_skip, photo_or_none)
-        for read, faces in analyzed(reads, photo_or_none, lambda photos: self.analyzer.analyze_many(photos)):
+
+        def analyze(photos: Sequence[Photo]) -> list[list[EmbeddedFace]]:
+            return self.analyzer.analyze_many(photos)
+
+        for read, faces in analyzed(expand(inputs), read_or_skip, photo_or_none, analyze):
             if isinstance(read, SkippedPhoto):
                 yield read
             else:

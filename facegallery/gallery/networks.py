@@ -20,14 +20,11 @@ def load_detector(choice: RuntimeChoice = AUTOMATIC) -> Detector:
     Raises:
         RuntimeUnavailable: What was asked for cannot be had.
     """
-    from facegallery.mtcnn import compiled_networks, torch_networks
-
-    networks = _by(choice, compiled=lambda _: compiled_networks(), torch=torch_networks)
-    return MtcnnDetector(networks)
+    return _by(choice, compiled=lambda _: _compiled_detector(), torch=_torch_detector)
 
 
-def load_embedder(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> Embedder:
-    """The embedder of a model.
+def load_networks(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> tuple[Detector, Embedder]:
+    """The detector, and the embedder of a model, on the same runtime.
 
     Raises:
         RuntimeUnavailable: What was asked for cannot be had.
@@ -36,13 +33,25 @@ def load_embedder(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> E
     """
     from facegallery.embedding import CompiledEmbedder, TorchEmbedder
 
-    def compiled(precision: Precision) -> Embedder:
-        return CompiledEmbedder.load(model.path, model.identity, precision)
+    def compiled(precision: Precision) -> tuple[Detector, Embedder]:
+        return _compiled_detector(), CompiledEmbedder.load(model.path, model.identity, precision)
 
-    def torch() -> Embedder:
-        return TorchEmbedder.load(model.path, model.identity)
+    def torch() -> tuple[Detector, Embedder]:
+        return _torch_detector(), TorchEmbedder.load(model.path, model.identity)
 
     return _by(choice, compiled=compiled, torch=torch)
+
+
+def _compiled_detector() -> Detector:
+    from facegallery.mtcnn import compiled_networks
+
+    return MtcnnDetector(compiled_networks())
+
+
+def _torch_detector() -> Detector:
+    from facegallery.mtcnn import torch_networks
+
+    return MtcnnDetector(torch_networks())
 
 
 def _by(choice: RuntimeChoice, *, compiled: Callable[[Precision], _Loaded], torch: Callable[[], _Loaded]) -> _Loaded:
@@ -57,6 +66,6 @@ def _by(choice: RuntimeChoice, *, compiled: Callable[[Precision], _Loaded], torc
     except RuntimeUnavailable as error:
         if choice.runtime is Runtime.OPENVINO or choice.precision is Precision.BF16:
             raise
-        # Python shows a warning once; the command line, as a note.
-        warnings.warn(f"{error} Until then torch is used, which is several times slower.", SlowerRuntime, stacklevel=2)
+        # The command line shows it as a note.
+        warnings.warn(f"{error} Until then torch is used, which is several times slower.", SlowerRuntime, stacklevel=1)
         return torch()

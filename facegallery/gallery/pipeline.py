@@ -6,8 +6,9 @@ While the networks look at one group, threads decode the next and the caller sto
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 from facegallery.domain import Photo
@@ -29,16 +30,45 @@ _Read = TypeVar("_Read")
 _Answer = TypeVar("_Answer")
 
 
-def read_ahead(
-    entries: Iterable[_Entry], read: Callable[[_Entry], _Read], photo_of: Callable[[_Read], Photo | None]
-) -> Iterator[_Read]:
-    """Read entries in threads, in their order, some time before they are asked for.
+def analyzed(
+    entries: Iterable[_Entry],
+    read: Callable[[_Entry], _Read],
+    photo_of: Callable[[_Read], Photo | None],
+    analyze: Callable[[Sequence[Photo]], Sequence[_Answer]],
+) -> Iterator[tuple[_Read, _Answer | None]]:
+    """Read entries and analyze the photos among them.
 
     Args:
         entries: What to read; taken as they are needed.
-        read: Reads one; called in several threads. What it raises comes out in its turn, and ends the reading.
-        photo_of: The photo in what was read, whose pixels count, or None.
+        read: Reads one; called in several threads, in the entries' order.
+        photo_of: The photo in what was read, or None where there is nothing to analyze.
+        analyze: Answers for a group of photos; called in a thread of its own, one group at a time.
+
+    Yields:
+        What was read of each entry, in order, and the answer about its photo.
+
+    Raises:
+        Exception: What ``read`` and ``analyze`` raise, in its turn; it ends the work, as closing the generator does.
     """
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="analyze") as worker,
+        closing(_read_ahead(entries, read, photo_of)) as items,
+    ):
+        before: tuple[list[_Read], Future[Sequence[_Answer]]] | None = None
+        for group in _groups(items, photo_of):
+            photos = [photo for photo in map(photo_of, group) if photo is not None]
+            answers = worker.submit(analyze, photos) if photos else _nothing()
+            if before is not None:
+                yield from _answered(*before, photo_of)
+            before = group, answers
+        if before is not None:
+            yield from _answered(*before, photo_of)
+
+
+def _read_ahead(
+    entries: Iterable[_Entry], read: Callable[[_Entry], _Read], photo_of: Callable[[_Read], Photo | None]
+) -> Generator[_Read, None, None]:
+    """Read entries in threads, in their order, some time before they are asked for."""
     pool = ThreadPoolExecutor(min(n_threads(), 4), thread_name_prefix="read")
     waiting: deque[Future[_Read]] = deque()
     heaviest = AHEAD_PIXELS // 4  # so that the first photos, of unknown sizes, are not all large
@@ -49,38 +79,10 @@ def read_ahead(
                 done = waiting.popleft().result()
                 heaviest = max(_n_pixels(photo_of(done)), heaviest * 7 // 8)
                 yield done
-                del done  # the caller may have let go of it
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def analyzed(
-    items: Iterable[_Read],
-    photo_of: Callable[[_Read], Photo | None],
-    analyze: Callable[[Sequence[Photo]], Sequence[_Answer]],
-) -> Iterator[tuple[_Read, _Answer | None]]:
-    """Analyze the photos among items in groups.
-
-    Args:
-        items: Photos and other things, in order.
-        photo_of: The photo of an item, or None where there is nothing to analyze.
-        analyze: Answers for a group of photos; called in a thread of its own, one group at a time.
-
-    Yields:
-        Each item in its order, and the answer about its photo.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="analyze") as worker:
-        before: tuple[list[_Read], Future[Sequence[_Answer]]] | None = None
-        for group in _groups(items, photo_of):
-            photos = [photo for photo in map(photo_of, group) if photo is not None]
-            answers = worker.submit(analyze, photos) if photos else _nothing()
-            if before is not None:
-                yield from _answered(*before, photo_of)
-            before = group, answers
-        if before is not None:
-            yield from _answered(*before, photo_of)
 
 
 def _groups(items: Iterable[_Read], photo_of: Callable[[_Read], Photo | None]) -> Iterator[list[_Read]]:
