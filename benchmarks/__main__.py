@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.commands import command_rows
@@ -17,13 +18,14 @@ from benchmarks.enrolling import enroll_rows
 from benchmarks.extent import Extent
 from benchmarks.facenet import FacenetPeer
 from benchmarks.machine import conditions
-from benchmarks.networks import WaitPolicy, detect_rows, embed_rows
+from benchmarks.networks import detect_rows, embed_rows
 from benchmarks.ours import OurSide
 from benchmarks.photos import PhotoSet
 from benchmarks.report import document, replaced, table
 from benchmarks.rows import AnyRow
 from benchmarks.searching import search_rows
 from benchmarks.timing import MIN_PAIRS
+from benchmarks.waiting import POLICIES
 from benchmarks.workers import OUR_ENVIRONMENT, Worker, peer_environment
 from facegallery.errors import FacegalleryError
 from facegallery.settings import GALLERY_VARIABLE, MODELS_VARIABLE, n_threads
@@ -71,23 +73,25 @@ def _measure(extent: Extent, parts: tuple[str, ...], known: dict[str, str]) -> l
     rows: list[AnyRow] = []
     photos = extent.photos
     known["photos"] = f"{photos.kind}: {photos.n_enroll} to enroll, {len(photos.crowd)} to detect in"
-    with Worker(OurSide, environment=OUR_ENVIRONMENT) as ours:
+    known["OMP_WAIT_POLICY"] = "facegallery as it sets it (PASSIVE); for each peer's see its row"
+    with ExitStack() as running:
+        ours = running.enter_context(Worker(OurSide, environment=OUR_ENVIRONMENT))
+        peers = {
+            name: running.enter_context(Worker(FacenetPeer, environment=peer_environment(policy)))
+            for name, policy in POLICIES.items()
+        }
         known["runtime"] = ours.run("runtime").answer
-        crops = ours.run("crops", photos.paths, extent.n_crops).answer
-        _say("how the peer's threads wait")
-        policy = WaitPolicy.measured(crops, extent.repeat)
-        known["OMP_WAIT_POLICY"] = policy.words
-        with Worker(FacenetPeer, environment=peer_environment(policy.chosen)) as peer:
-            known["threads"] = f"facegallery {n_threads()}, facenet-pytorch {peer.run('n_threads').answer}, dlib 1"
-            if "embed" in parts:
-                _say("embed")
-                rows += embed_rows(ours, peer, crops, extent)
-            if "detect" in parts:
-                _say("detect")
-                rows += detect_rows(ours, peer, extent)
+        n_peer = peers["default"].run("n_threads").answer
+        known["threads"] = f"facegallery {n_threads()}, facenet-pytorch {n_peer}, dlib 1"
+        if "embed" in parts:
+            _say("embed")
+            rows += embed_rows(ours, peers, ours.run("crops", photos.paths, extent.n_crops).answer, extent)
+        if "detect" in parts:
+            _say("detect")
+            rows += detect_rows(ours, peers, extent)
     if "enroll" in parts:
         _say("enroll")
-        rows += enroll_rows(extent, policy.chosen)
+        rows += enroll_rows(extent)
     if "commands" in parts:
         _say("commands")
         rows += command_rows(extent)

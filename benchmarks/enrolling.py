@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import dlib_faces, facenet, ours
@@ -12,6 +13,7 @@ from benchmarks.photos import PhotoSet
 from benchmarks.rows import AnyRow, NotMeasured, Row
 from benchmarks.task import Enrolled
 from benchmarks.timing import Pairs, Target, in_turns
+from benchmarks.waiting import POLICIES, faster_policy
 from benchmarks.workers import OUR_ENVIRONMENT, from_nothing, peer_environment
 
 FACENET_TARGET, DLIB_TARGET = Target.at_least(4.0), Target.at_least(3.0)
@@ -19,7 +21,7 @@ FACENET_TARGET, DLIB_TARGET = Target.at_least(4.0), Target.at_least(3.0)
 _WHAT = "enroll a folder, from nothing to stored"
 _FACENET = "a loop over Pillow, MTCNN, InceptionResnetV1, np.save (facenet-pytorch's README)"
 _DLIB = "dlib as face_recognition calls it: HOG, upsample 1, 5 landmarks, ResNet, one process"
-_N_WARM_UP_PHOTOS = 3
+_N_TRIAL_PHOTOS = 10
 
 
 class _Side:
@@ -40,29 +42,31 @@ class _Side:
         return seconds
 
 
-def enroll_rows(extent: Extent, wait_policy: str | None) -> list[AnyRow]:
+def enroll_rows(extent: Extent) -> list[AnyRow]:
     """facegallery, facenet-pytorch and dlib in turns; dlib is left out, and said so, where it is not installed."""
-    sides = {"ours": _Side(_ours), "facenet": _Side(lambda photos, folder: _facenet(photos, folder, wait_policy))}
+    photos = extent.photos
+    few = photos.first(_N_TRIAL_PHOTOS)
+    by_policy = {name: _Side(partial(_facenet, wait_policy=value)) for name, value in POLICIES.items()}
+    choice = faster_policy({name: partial(side.seconds, few) for name, side in by_policy.items()}, n_rounds=1)
+    sides = {"ours": _Side(_ours), "facenet": by_policy[choice.name]}
     lacking = dlib_faces.missing()
     if lacking is None:
         sides["dlib"] = _Side(_dlib)
-    photos = extent.photos
-    for side in sides.values():  # a few photos warm the disk's cache, and what a runtime keeps between its starts
-        side.seconds(photos.first(_N_WARM_UP_PHOTOS))
-    turns = [lambda side=side: side.seconds(photos) for side in sides.values()]
+    for name in sides.keys() - {"facenet"}:  # warms the disk's cache, and what a runtime keeps between its starts
+        sides[name].seconds(few)
+    turns = [partial(side.seconds, photos) for side in sides.values()]
     times = dict(zip(sides, in_turns(turns, n_rounds=extent.repeat, n_warm_up=0), strict=True))
-    rows: list[AnyRow] = [_row(sides, times, "facenet", _FACENET, FACENET_TARGET)]
-    if lacking is None:
-        rows.append(_row(sides, times, "dlib", _DLIB, DLIB_TARGET))
-    else:
-        rows.append(NotMeasured(_WHAT, _DLIB, DLIB_TARGET, lacking))
-    return rows
 
+    def row(peer: str, words: str, target: Target, *remarks: str) -> Row:
+        found, expected = sides["ours"].found, sides[peer].found
+        counts = f"photos: {found.n_photos}; stored: {found.n_stored}, peer {expected.n_stored}"
+        pairs = Pairs(times["ours"], times[peer])
+        return Row(_WHAT, words, target, pairs, n_photos=found.n_photos, remarks=(counts, *remarks))
 
-def _row(sides: dict[str, _Side], times: dict[str, tuple[float, ...]], peer: str, words: str, target: Target) -> Row:
-    found, expected = sides["ours"].found, sides[peer].found
-    remark = f"photos: {found.n_photos}; stored: {found.n_stored}, peer {expected.n_stored}"
-    return Row(_WHAT, words, target, Pairs(times["ours"], times[peer]), found.n_photos, remarks=(remark,))
+    return [
+        row("facenet", _FACENET, FACENET_TARGET, choice.remark),
+        row("dlib", _DLIB, DLIB_TARGET) if lacking is None else NotMeasured(_WHAT, _DLIB, DLIB_TARGET, lacking),
+    ]
 
 
 def _ours(photos: PhotoSet, folder: Path) -> tuple[float, Enrolled]:

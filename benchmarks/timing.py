@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
@@ -86,9 +86,6 @@ class Pairs:
         if not self.ours_s or len(self.ours_s) != len(self.peer_s):
             raise ValueError(f"{len(self.ours_s)} times and {len(self.peer_s)} make no pairs")
 
-    def __add__(self, other: Pairs) -> Pairs:
-        return Pairs(self.ours_s + other.ours_s, self.peer_s + other.peer_s)
-
     @property
     def count(self) -> int:
         """How many pairs there are."""
@@ -140,3 +137,9 @@ def pairs_in_turns(
 ) -> Pairs:
     """Two sides in turns; see :func:`in_turns`."""
     return Pairs(*in_turns([ours, peer], n_rounds=n_rounds, n_warm_up=n_warm_up, rest_s=rest_s))
+
+
+def joined(several: Iterable[Pairs]) -> Pairs:
+    """The pairs of several inputs as one collection."""
+    pairs = [pair for each in several for pair in zip(each.ours_s, each.peer_s, strict=True)]
+    return Pairs(tuple(ours_s for ours_s, _ in pairs), tuple(peer_s for _, peer_s in pairs))

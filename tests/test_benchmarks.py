@@ -14,6 +14,7 @@ from benchmarks.photos import PhotoSet, first_photos, photo_paths
 from benchmarks.report import BEGIN, END, document, replaced, table
 from benchmarks.rows import Check, NotMeasured, Row
 from benchmarks.timing import Pairs, Quotient, Target, in_turns
+from benchmarks.waiting import faster_policy
 from benchmarks.workers import SideFailed, Worker, from_nothing, peer_environment
 from facegallery.gallery.enrollment import plan_folder
 
@@ -58,6 +59,14 @@ def test_sides_take_turns_and_the_warm_up_does_not_count() -> None:
 
     assert in_turns([side("a"), side("b")], n_rounds=2, n_warm_up=1, rest_s=0.0) == [(3.0, 5.0), (4.0, 6.0)]
     assert asked == ["a", "b"] * 3
+
+
+def test_peer_keeps_the_faster_of_its_wait_policies() -> None:
+    """By the median after a round that does not count; the table tells both times."""
+    slow, fast = iter((0.1, 2.0, 2.0, 2.0)), iter((9.0, 1.0, 1.0, 9.0))
+    choice = faster_policy({"default": lambda: next(slow), "PASSIVE": lambda: next(fast)}, n_rounds=3)
+    assert (choice.name, choice.value) == ("PASSIVE", "PASSIVE")
+    assert "default 2000 ms, PASSIVE 1000 ms" in choice.remark
 
 
 def test_a_failed_check_is_not_met_however_fast() -> None:
