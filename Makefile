@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format lint types contracts migrations coverage lowest install install-dev clean
+.PHONY: demo test bench check format lint types contracts migrations coverage lowest install install-dev clean
 
 demo: install
 	$(BIN)/facegallery demo
 
 test: install-dev
 	$(BIN)/python -m pytest
+
+# PHOTOS=DIR works on real photographs (benchmarks/README.md says how they lie) instead of the sample group.
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 check: install-dev format lint types contracts migrations test
 
@@ -23,6 +27,10 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/installed $@
+
+$(VENV)/installed-bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $(VENV)/installed $@
 
 $(BIN)/python:

@@ -116,6 +116,11 @@ class CompiledEmbedder:
         """The model whose vectors these are."""
         return self._model
 
+    @property
+    def precision(self) -> Precision:
+        """What it computes in."""
+        return self._precision
+
     def embed(self, crops: Pixels) -> Vectors:
         """Embed a batch of crops, as ``TorchEmbedder.embed`` does.
 
