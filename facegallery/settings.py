@@ -16,7 +16,7 @@ THREADS_VARIABLE = "FACEGALLERY_THREADS"
 """Environment variable that says how many threads torch and FAISS may each use."""
 
 DATABASE_NAME = "gallery.sqlite3"
-INDEX_NAME = "index.faiss"
+INDEX_NAME = "index"
 
 
 def default_gallery_folder() -> Path:
