@@ -195,24 +195,35 @@ class TemplateSet:
 
 @dataclass(frozen=True, slots=True)
 class StoreStamp:
-    """What the store holds now, as far as an index of its oldest templates needs to know.
+    """What the store holds now.
 
     Attributes:
         revision: Counts the store's changes.
         state: Random and new with every change, so that no two histories of changes share one.
         fingerprint: The embedding model's.
         count: Number of templates.
-        n_later: How many of them are newer than the one that was asked about.
-        last_added: When the one that was asked about was kept, to the microsecond; None when it is not there. Ids are
-            never used again, so an id with its time names one act of enrollment: two stores that share it have the same
-            history up to there, which a restored backup that has gone on since does not.
     """
 
     revision: int
     state: str
     fingerprint: str
     count: int
-    n_later: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateTail:
+    """What an index of the store's templates up to one of them needs to know of the store.
+
+    Attributes:
+        fingerprint: The embedding model's.
+        count: Number of templates that are newer than that one.
+        last_added: When that one was kept, to the microsecond; None when it is not there. Ids are never used again, so
+            an id with its time names one act of enrollment: two stores that share it have the same history up to
+            there, which a restored backup that has gone on since does not.
+    """
+
+    fingerprint: str
+    count: int
     last_added: datetime | None
 
 
@@ -362,8 +373,12 @@ class VectorIndex(Protocol):
 class TemplateSource(Protocol):
     """What an index asks of the store, which is the truth."""
 
-    def stamp(self, last_id: int = 0) -> StoreStamp:
-        """What the store holds now, beside an index that ends with template ``last_id``."""
+    def stamp(self) -> StoreStamp:
+        """What the store holds now. Counting takes a few milliseconds at a million templates."""
+        ...
+
+    def tail(self, last_id: int) -> TemplateTail:
+        """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
         ...
 
     def template_ids(self, up_to: int) -> Ids:

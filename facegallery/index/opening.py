@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facegallery.domain import Ids, StoreStamp, TemplateSource, Vectors
+from facegallery.domain import Ids, TemplateSource, Vectors
 from facegallery.errors import GalleryUnavailable
 from facegallery.index.codes import CodeRows
 from facegallery.index.exact import ExactRows
@@ -107,8 +107,9 @@ def refresh(path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT) -> 
     """
     folder = IndexFolder(path)
     with suppress(OSError), folder.writing() as writer:
-        stamp = _fitting(folder, source)
-        if stamp is None or not _append(writer, stamp, source, limit):
+        stamp = _stamp(folder)
+        fits = stamp is not None and folder.is_long_enough(stamp) and _why_other(stamp, source) is None
+        if stamp is None or not fits or not _append(writer, stamp, source, limit):
             _bring_up_to_date(folder, writer, source, limit)
 
 
@@ -150,8 +151,7 @@ def describe(path: Path, source: TemplateSource) -> str:
         stamp = folder.stamp()
         if stamp is None:
             return MISSING
-        now = source.stamp(stamp.last_id)
-        why = _why_stale(stamp, now)
+        why = _why_other(stamp, source) or _why_stale(stamp, source)
         if why is not None:
             return f"stale: {why}"
         ids, rows = folder.arrays(stamp)
@@ -161,35 +161,43 @@ def describe(path: Path, source: TemplateSource) -> str:
         return DAMAGED
     except OSError as error:
         return f"not readable: {error.strerror}"
-    return CURRENT if now.n_later == 0 else f"behind by {now.n_later}"
+    n_later = source.tail(stamp.last_id).count
+    return CURRENT if n_later == 0 else f"behind by {n_later}"
 
 
 # --- is it this store's? ------------------------------------------------------------------------------------------
 
 
-def _why_stale(stamp: BaseStamp, now: StoreStamp) -> str | None:
-    if stamp.fingerprint != now.fingerprint:
+def _why_other(stamp: BaseStamp, source: TemplateSource) -> str | None:
+    """Why the files are of another history than the store, or None."""
+    tail = source.tail(stamp.last_id)
+    if stamp.fingerprint != tail.fingerprint:
         return "made with another model"
-    if stamp.last_added_at != now.last_added:
+    if stamp.last_added_at != tail.last_added:
         return "made of another gallery, or of one since restored"
-    n_there = now.count - now.n_later
-    if stamp.n_live != n_there:
-        return f"{stamp.n_live} templates, the gallery has {n_there} of them"
     return None
 
 
+def _why_stale(stamp: BaseStamp, source: TemplateSource) -> str | None:
+    """Why the files hold more or fewer templates than the store has up to their last one, or None."""
+    n_there = source.stamp().count - source.tail(stamp.last_id).count
+    return None if stamp.n_live == n_there else f"{stamp.n_live} templates, the gallery has {n_there} of them"
+
+
+def _fits(stamp: BaseStamp, source: TemplateSource) -> bool:
+    return _why_other(stamp, source) is None and _why_stale(stamp, source) is None
+
+
 def _usable_as_is(stamp: BaseStamp, source: TemplateSource) -> bool:
-    now = source.stamp(stamp.last_id)
-    return _why_stale(stamp, now) is None and now.n_later <= LONGEST_TAIL
+    return _fits(stamp, source) and source.tail(stamp.last_id).count <= LONGEST_TAIL
 
 
 def _is_complete(stamp: BaseStamp, rows: Rows, source: TemplateSource) -> bool:
     """Whether the base holds all templates it should; more do no harm, since the store does not know them."""
-    now = source.stamp(stamp.last_id)
-    if _why_stale(stamp, now) is None:
-        return True
-    if stamp.fingerprint != now.fingerprint or stamp.last_added_at != now.last_added:
+    if _why_other(stamp, source) is not None:
         return False
+    if _why_stale(stamp, source) is None:
+        return True
     return bool(np.isin(source.template_ids(stamp.last_id), rows.ids).all())
 
 
@@ -198,7 +206,7 @@ def _fitting(folder: IndexFolder, source: TemplateSource) -> BaseStamp | None:
     stamp = _stamp(folder)
     if stamp is None or not folder.is_long_enough(stamp):
         return None
-    return stamp if _why_stale(stamp, source.stamp(stamp.last_id)) is None else None
+    return stamp if _fits(stamp, source) else None
 
 
 def _same_rows(stamp: BaseStamp, ids: Ids, rows: NDArray[Any], source: TemplateSource) -> bool:
@@ -242,7 +250,7 @@ def _read(folder: IndexFolder) -> tuple[BaseStamp, Rows] | None:
 
 def _tail(source: TemplateSource, last_id: int, limit: int) -> Rows:
     """The templates after the base, read from the store; as codes where there are many and no file could be made."""
-    kind = _kind_for(source.stamp(last_id).n_later, limit)
+    kind = _kind_for(source.tail(last_id).count, limit)
     with closing(source.template_batches(last_id)) as batches:
         read = [(ids, kind.encode(vectors)) for ids, vectors in batches]
     return _rows_of(kind, [ids for ids, _ in read], [rows for _, rows in read])
@@ -277,22 +285,23 @@ def _mended(folder: IndexFolder, writer: IndexWriter, source: TemplateSource) ->
         ids, _ = folder.arrays(stamp)
     except (DamagedIndex, FileNotFoundError):
         return None
-    now = source.stamp(stamp.last_id)
-    if _why_stale(stamp, now) is None:
+    if _why_other(stamp, source) is not None:
+        return None
+    if _why_stale(stamp, source) is None:
         return stamp
     there = source.template_ids(stamp.last_id)
-    if stamp.fingerprint != now.fingerprint or stamp.last_added_at != now.last_added or not np.isin(there, ids).all():
+    if not np.isin(there, ids).all():
         return None
     return _publish(writer, source, writer.bury(stamp, np.setdiff1d(ids[ids > 0], there).tolist()))
 
 
 def _append(writer: IndexWriter, stamp: BaseStamp, source: TemplateSource, limit: int) -> bool:
     """Append what is new; False where the files have to be written anew for it."""
-    now = source.stamp(stamp.last_id)
-    if (stamp.rows is ExactRows and now.count > limit) or _is_mostly_dead(stamp):
+    n_later = source.tail(stamp.last_id).count
+    if (stamp.rows is ExactRows and stamp.n_live + n_later > limit) or _is_mostly_dead(stamp):
         return False
     writer.tidy(stamp)
-    if now.n_later:
+    if n_later:
         try:
             with closing(source.template_batches(stamp.last_id)) as batches:
                 stamp = writer.append(stamp, batches)
@@ -314,7 +323,7 @@ def _bury(writer: IndexWriter, stamp: BaseStamp | None, source: TemplateSource, 
         return
     try:
         stamp = _publish(writer, source, writer.bury(stamp, ids))
-        complete = _why_stale(stamp, source.stamp(stamp.last_id)) is None
+        complete = _fits(stamp, source)
     except OSError:
         complete = False
     if not complete:
@@ -329,4 +338,4 @@ def _is_mostly_dead(stamp: BaseStamp) -> bool:
 
 
 def _publish(writer: IndexWriter, source: TemplateSource, stamp: BaseStamp) -> BaseStamp:
-    return writer.publish(stamp, source.stamp(stamp.last_id).last_added)
+    return writer.publish(stamp, source.tail(stamp.last_id).last_added)

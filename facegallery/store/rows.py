@@ -181,18 +181,6 @@ def find_template(connection: Connection, face: Face, *, photo_id: int, member_i
     return connection.scalar(query.filter_by(**_box(face)))
 
 
-def count_templates(connection: Connection, last_id: int) -> tuple[int, int, datetime | None]:
-    """How many templates there are, how many of them have greater ids, and when this one was kept (None: not there).
-
-    Counting all reads the smallest index and no row of the table; the later ones are expected to be few.
-    """
-    count = connection.scalar(select(func.count()).select_from(TemplateRow)) or 0
-    if last_id == 0:
-        return count, count, None
-    n_later = connection.scalar(select(func.count()).where(TemplateRow.id > last_id)) or 0
-    return count, n_later, connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id))
-
-
 def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
     """Ids up to this one, in no order."""
     # The plus sign keeps SQLite from walking through the table, vectors and all: it reads a small index instead.

@@ -22,6 +22,7 @@ from facegallery.domain import (
     Photo,
     StoreStamp,
     TemplateSet,
+    TemplateTail,
     Vectors,
 )
 from facegallery.errors import GalleryNotFound, MemberExists, StillInTheLog
@@ -137,13 +138,22 @@ class Store:
         with self._read() as connection:
             return rows.revision_and_state(connection)[1]
 
-    def stamp(self, last_id: int = 0) -> StoreStamp:
-        """What the store holds now, beside an index that ends with template ``last_id``."""
+    def stamp(self) -> StoreStamp:
+        """What the store holds now. Counting takes a few milliseconds at a million templates."""
         with self._read() as connection:
             model = rows.gallery_model(connection, self._path)[1]
-            counted = rows.count_templates(connection, last_id)
-            revision, state = rows.revision_and_state(connection)
-            return StoreStamp(revision, state, model.fingerprint, *counted)
+            count = connection.scalar(select(func.count()).select_from(TemplateRow)) or 0
+            return StoreStamp(*rows.revision_and_state(connection), model.fingerprint, count)
+
+    def tail(self, last_id: int) -> TemplateTail:
+        """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
+        later = select(func.count()).select_from(TemplateRow)
+        with self._read() as connection:
+            return TemplateTail(
+                rows.gallery_model(connection, self._path)[1].fingerprint,
+                connection.scalar(later if last_id == 0 else later.where(TemplateRow.id > last_id)) or 0,
+                connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id)),
+            )
 
     def members(self) -> list[Member]:
         """All members, in natural order of their names."""
