@@ -373,12 +373,12 @@ class VectorIndex(Protocol):
 class TemplateSource(Protocol):
     """What an index asks of the store, which is the truth."""
 
-    def stamp(self) -> StoreStamp:
-        """What the store holds now. Counting takes a few milliseconds at a million templates."""
-        ...
-
     def tail(self, last_id: int) -> TemplateTail:
         """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
+        ...
+
+    def count_up_to(self, last_id: int) -> int:
+        """Number of templates up to this one; takes a few milliseconds at a million templates."""
         ...
 
     def template_ids(self, up_to: int) -> Ids:

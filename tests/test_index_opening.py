@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -554,6 +555,7 @@ def test_a_read_only_folder_is_used_as_it_is(store: Store, folder: Path) -> None
 HOLDING = """
 import sys
 from pathlib import Path
+from threading import Timer
 from facegallery.index.folder import IndexFolder
 with IndexFolder(Path(sys.argv[1])).writing():
     print("held", flush=True)
@@ -563,6 +565,7 @@ with IndexFolder(Path(sys.argv[1])).writing():
 READING = """
 import sys
 from pathlib import Path
+from threading import Timer
 import numpy as np
 from facegallery.gallery.search import BestTemplateSearch
 from facegallery.index.opening import open_index
@@ -641,6 +644,22 @@ def test_reading_never_waits_and_forgetting_waits_a_while(
         holder.stdin.close()
         holder.wait()
     forget(store, folder, "Person1")
+
+
+def test_a_reader_waits_for_a_stamp_that_is_about_to_come(store: Store, folder: Path) -> None:
+    """The ids say somebody is dead and the stamp does not yet: the files are used once it does."""
+    open_index(folder, store, limit=CODES)
+    stamp = IndexFolder(folder).stamp()
+    assert stamp is not None
+    with IndexFolder(folder).writing() as writer:
+        removed = store.forget("Person5")
+        buried = writer.bury(stamp, removed)
+        coming = Timer(0.03, lambda: writer.publish(buried, store.tail(buried.last_id).last_added))
+        coming.start()
+        index = open_index(folder, store, limit=CODES)
+        coming.join()
+    assert isinstance(index.base, CodeRows)
+    assert index.base.count == 11
 
 
 def test_a_reader_that_meets_a_forgetting_half_way_uses_the_files(store: Store, folder: Path) -> None:

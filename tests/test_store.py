@@ -193,6 +193,7 @@ def test_many_templates_are_read_whole(store: Store, path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate([ids for ids, _ in batches]), rows.ids[5:])
     np.testing.assert_array_equal(np.concatenate([vectors for _, vectors in batches]), rows.vectors[5:])
     assert store.template_ids(8000).tolist() == list(range(1, 8001))
+    assert [store.count_up_to(last_id) for last_id in (1, 8000, 9001)] == [1, 8000, 9001]
 
 
 def test_the_same_face_of_the_same_photo_is_kept_once(store: Store) -> None:

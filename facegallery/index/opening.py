@@ -6,6 +6,7 @@ written when a template is added, and nothing is rebuilt because others were ren
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,9 @@ DAMAGED = "damaged: remove this folder, it is made again from the database"
 
 _MOST_DEAD = 0.5
 """Share of dead slots above which the files are written anew."""
+
+_ATTEMPTS, _PAUSE_S = 4, 0.02
+"""Files and stamp disagree for a moment, while somebody is forgotten or the files are replaced."""
 
 _NO_BASE = BaseStamp("exact", "", "", 0, 0, 0, None)
 
@@ -180,7 +184,7 @@ def _why_other(stamp: BaseStamp, source: TemplateSource) -> str | None:
 
 def _why_stale(stamp: BaseStamp, source: TemplateSource) -> str | None:
     """Why the files hold more or fewer templates than the store has up to their last one, or None."""
-    n_there = source.stamp().count - source.tail(stamp.last_id).count
+    n_there = source.count_up_to(stamp.last_id)
     return None if stamp.n_live == n_there else f"{stamp.n_live} templates, the gallery has {n_there} of them"
 
 
@@ -236,14 +240,14 @@ def _stamp(folder: IndexFolder) -> BaseStamp | None:
 
 
 def _read(folder: IndexFolder) -> tuple[BaseStamp, Rows] | None:
-    """The base as the files have it, or None. Files that are replaced while they are opened are looked for again."""
-    for _ in range(3):
+    """The base as the files have it, or None. Another process may be between files and stamp: that is waited for."""
+    for _ in range(_ATTEMPTS):
         try:
             stamp = folder.stamp()
             return None if stamp is None else (stamp, stamp.rows(*folder.arrays(stamp)))
-        except FileNotFoundError:
-            continue
-        except (OSError, DamagedIndex):
+        except (FileNotFoundError, DamagedIndex):
+            time.sleep(_PAUSE_S)
+        except OSError:
             return None
     return None
 
@@ -312,7 +316,7 @@ def _append(writer: IndexWriter, stamp: BaseStamp, source: TemplateSource, limit
 
 
 def _rebuild(writer: IndexWriter, source: TemplateSource, limit: int) -> None:
-    now = source.stamp()
+    now = source.tail(0)
     with closing(source.template_batches(0)) as batches:
         stamp = writer.create(_kind_for(now.count, limit).kind, now.fingerprint, batches)
     writer.tidy(_publish(writer, source, stamp))

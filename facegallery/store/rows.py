@@ -181,6 +181,16 @@ def find_template(connection: Connection, face: Face, *, photo_id: int, member_i
     return connection.scalar(query.filter_by(**_box(face)))
 
 
+def count_templates(connection: Connection, *, after: int = 0) -> int:
+    """Number of templates with greater ids than this.
+
+    For all of them SQLite walks through its smallest index; for the later ones, which are expected to be few, through
+    the rows themselves.
+    """
+    query = select(func.count()).select_from(TemplateRow)
+    return connection.scalar(query if after == 0 else query.where(TemplateRow.id > after)) or 0
+
+
 def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
     """Ids up to this one, in no order."""
     # The plus sign keeps SQLite from walking through the table, vectors and all: it reads a small index instead.

@@ -139,19 +139,18 @@ class Store:
             return rows.revision_and_state(connection)[1]
 
     def stamp(self) -> StoreStamp:
-        """What the store holds now. Counting takes a few milliseconds at a million templates."""
+        """What the store holds now."""
         with self._read() as connection:
             model = rows.gallery_model(connection, self._path)[1]
-            count = connection.scalar(select(func.count()).select_from(TemplateRow)) or 0
+            count = rows.count_templates(connection)
             return StoreStamp(*rows.revision_and_state(connection), model.fingerprint, count)
 
     def tail(self, last_id: int) -> TemplateTail:
         """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
-        later = select(func.count()).select_from(TemplateRow)
         with self._read() as connection:
             return TemplateTail(
                 rows.gallery_model(connection, self._path)[1].fingerprint,
-                connection.scalar(later if last_id == 0 else later.where(TemplateRow.id > last_id)) or 0,
+                rows.count_templates(connection, after=last_id),
                 connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id)),
             )
 
@@ -206,6 +205,11 @@ class Store:
                 from_blobs([row[2] for row in found]),
                 tuple(row[1] for row in found),
             )
+
+    def count_up_to(self, last_id: int) -> int:
+        """Number of templates up to this one, as of one moment; takes a few milliseconds at a million templates."""
+        with self._read() as connection:
+            return rows.count_templates(connection) - rows.count_templates(connection, after=last_id)
 
     def template_ids(self, up_to: int) -> Ids:
         """Ids of the templates that are there, up to this one: shape (n,), int64, ascending."""
