@@ -223,11 +223,30 @@ def test_faiss_scans_what_the_codes_stand_for() -> None:
     assert found.shape == found_ids.shape == (7, index.count)
     assert set(found_ids[0].tolist()) == set(ids[ids > 0].tolist())
     assert (np.diff(found, axis=1) <= 0).all()
+    assert len(found_ids[0]) == len(set(found_ids[0].tolist()))
     by_hand = rotate(probes) @ decoded(rows).T
     for row in range(7):
         np.testing.assert_allclose(found[row], by_hand[row, found_ids[row] - 11], atol=0.003)
     assert CodeRows(ids_of(), rows[:0]).search(probes, 3)[1].shape == (7, 0)
     assert index.search(probes[:0], 3)[1].shape == (0, 3)
+
+
+def test_rows_shared_out_among_threads_are_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One probe or several, one thread or three: the same ids with the same similarities."""
+    vectors, probes = unit_vectors(1000), unit_vectors(5, seed=5)
+    ids, rows = np.arange(11, 1011, dtype=np.int64), CodeRows.encode(vectors)
+    alone = CodeRows(ids, rows)
+    monkeypatch.setattr("facegallery.index.codes.LEAST_ROWS_A_PART", 300)  # a setting, not a part
+    monkeypatch.setenv("FACEGALLERY_THREADS", "3")
+    shared = CodeRows(ids, rows)
+    for k in (1, 50, 400, 1000):
+        said, found = alone.search(probes, k)
+        assert found.shape == (5, k)
+        one_by_one = [shared.search(probe[np.newaxis], k) for probe in probes]
+        joined = [np.concatenate(each) for each in zip(*one_by_one, strict=True)]
+        for some in (shared.search(probes, k), joined):
+            np.testing.assert_allclose(some[0], said, atol=1e-6)
+            assert (np.sort(some[1], axis=1) == np.sort(found, axis=1)).mean() > 0.99  # equal tables may change places
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.7], ids=["spread evenly", "around one mean"])

@@ -15,6 +15,7 @@ depends on no data: it is never trained, and rows that are added later are as go
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from facegallery.domain import EMBEDDING_SIZE, Ids, Vectors
 from facegallery.index.engine import load_faiss, require_probes
+from facegallery.settings import n_threads
 
 N_PAIRS = EMBEDDING_SIZE // 2
 
@@ -46,6 +48,9 @@ N_FIRST = 300
 
 SAID_DEVIATIONS = 2.5
 """Standard deviations by which a row may say less than is expected of it; 6 in 1000 say even less."""
+
+LEAST_ROWS_A_PART = 50_000
+"""Rows that are worth a thread of their own for one probe: a quarter of a millisecond."""
 
 _CELLS_PER_UNIT = 16
 _N_CELLS = 128
@@ -71,7 +76,9 @@ class CodeRows:
         if len(ids) and ids.min() <= 0:
             rows, ids = rows[ids > 0], ids[ids > 0]
         self.ids = ids
-        self._index = _fast_scan(np.ascontiguousarray(rows))
+        n_parts = min(n_threads(), max(1, len(ids) // LEAST_ROWS_A_PART))
+        self._parts = [_fast_scan(np.ascontiguousarray(part)) for part in np.array_split(rows, n_parts)]
+        self._pool = ThreadPoolExecutor(n_parts) if n_parts > 1 else None
 
     @classmethod
     def encode(cls, vectors: Vectors) -> NDArray[Any]:
@@ -114,8 +121,20 @@ class CodeRows:
         if wanted == 0 or len(probes) == 0:
             return np.empty((len(probes), wanted), np.float32), np.empty((len(probes), wanted), np.int64)
         load_faiss()  # sets its threads
-        similarities, slots = self._index.search(rotate(probes), wanted)
-        return np.asarray(similarities, np.float32), np.asarray(self.ids[slots], np.int64)
+        turned = rotate(probes)
+
+        def scan(part: Any) -> tuple[Vectors, Ids]:
+            similarities, slots = part.search(turned, min(wanted, part.ntotal))
+            return similarities, slots
+
+        # FAISS shares out probes among its threads, and would scan all rows with one thread for a single probe.
+        share = map if self._pool is None or len(probes) > 1 else self._pool.map
+        scanned = list(share(scan, self._parts))
+        starts = np.cumsum([0, *(part.ntotal for part in self._parts[:-1])])
+        similarities = np.concatenate([found for found, _ in scanned], axis=1)
+        slots = np.concatenate([start + slots for start, (_, slots) in zip(starts, scanned, strict=True)], axis=1)
+        best = np.argsort(-similarities, axis=1, kind="stable")[:, :wanted]
+        return np.take_along_axis(similarities, best, axis=1), self.ids[np.take_along_axis(slots, best, axis=1)]
 
 
 def rotate(vectors: Vectors) -> Vectors:
