@@ -10,7 +10,7 @@ Arrays of pixels are RGB. Similarity is the cosine, in [-1, 1], higher is more a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -231,13 +231,12 @@ class TemplateSet:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexStamp:
-    """What an index was made of; an index whose stamp is not the store's is not used.
+class StoreStamp:
+    """What the store holds now.
 
     Attributes:
-        revision: The store's revision: counts its changes.
-        state: Random and new with every change, so that a gallery that was restored from a backup, or made anew in the
-            same folder, is not taken for the one the index was made of because their revisions are equal.
+        revision: Counts the store's changes.
+        state: Random and new with every change, so that no two histories of changes share one.
         fingerprint: The embedding model's.
         count: Number of templates.
     """
@@ -246,6 +245,23 @@ class IndexStamp:
     state: str
     fingerprint: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateTail:
+    """What an index of the store's templates up to one of them needs to know of the store.
+
+    Attributes:
+        fingerprint: The embedding model's.
+        count: Number of templates that are newer than that one.
+        last_added: When that one was kept, to the microsecond; None when it is not there. Ids are never used again, so
+            an id with its time names one act of enrollment: two stores that share it have the same history up to
+            there, which a restored backup that has gone on since does not.
+    """
+
+    fingerprint: str
+    count: int
+    last_added: datetime | None
 
 
 # --- decisions ----------------------------------------------------------------------------------------------------
@@ -369,28 +385,27 @@ class Embedder(Protocol):
 
 
 class VectorIndex(Protocol):
-    """Nearest templates by inner product. All methods take and return template ids, never positions."""
+    """Proposes the templates nearest to a probe. All methods speak of template ids, never of positions."""
 
     @property
     def count(self) -> int:
-        """Number of vectors held."""
+        """Number of vectors that can be proposed."""
         ...
 
-    def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors.
+    @property
+    def n_first(self) -> int:
+        """How many proposals are worth asking for at first."""
+        ...
 
-        Args:
-            ids: shape (n,), int64, not yet held.
-            vectors: shape (n, 512), float32, unit length.
+    def least_said(self, similarity: float) -> float:
+        """What the index says, all but surely, at least of a template that is really this similar.
+
+        Once proposals say less than that of the best one known, no better one is to be expected among the rest.
         """
         ...
 
-    def remove(self, ids: Sequence[int]) -> int:
-        """Remove vectors; ids that are not held are passed over. Returns how many were removed."""
-        ...
-
     def search(self, probes: Vectors, k: int) -> tuple[Vectors, Ids]:
-        """Find the k most similar vectors for each probe.
+        """Find the k most similar vectors for each probe, as the index sees it.
 
         Args:
             probes: shape (m, 512), float32, unit length.
@@ -398,5 +413,30 @@ class VectorIndex(Protocol):
 
         Returns:
             Similarities, shape (m, k'), float32, descending in each row, and the ids beside them, shape (m, k'), int64.
+            Ids that are no template's any more may be among them; those under 1 never were.
+        """
+        ...
+
+
+class TemplateSource(Protocol):
+    """What an index asks of the store, which is the truth."""
+
+    def tail(self, last_id: int) -> TemplateTail:
+        """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
+        ...
+
+    def count_up_to(self, last_id: int) -> int:
+        """Number of templates up to this one; takes a few milliseconds at a million templates."""
+        ...
+
+    def template_ids(self, up_to: int) -> Ids:
+        """Ids of the templates that are there, up to this one: shape (n,), int64, ascending."""
+        ...
+
+    def template_batches(self, after: int) -> Generator[tuple[Ids, Vectors], None, None]:
+        """The templates with greater ids, in one transaction and in steps that fit into memory.
+
+        Yields:
+            Ids, shape (n,), int64, ascending, and vectors, shape (n, 512), float32.
         """
         ...

@@ -23,7 +23,7 @@ PRECISION_VARIABLE = "FACEGALLERY_PRECISION"
 """Environment variables that stand for ``--runtime`` and ``--precision``."""
 
 DATABASE_NAME = "gallery.sqlite3"
-INDEX_NAME = "index.faiss"
+INDEX_NAME = "index"
 
 
 def default_gallery_folder() -> Path:

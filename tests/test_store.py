@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 import facegallery
-from facegallery.domain import EmbeddedFace, EnrolledFace, Face, IndexStamp, Member, ModelIdentity, Photo, Vectors
+from facegallery.domain import EmbeddedFace, EnrolledFace, Face, Member, ModelIdentity, Photo, StoreStamp, Vectors
 from facegallery.errors import (
     BadName,
     GalleryDamaged,
@@ -131,7 +131,10 @@ def test_the_store_is_read_again_after_it_was_closed(path: Path) -> None:
         assert store.members() == [Member("Ada", 2, NOON)]
         assert store.members()[0].created_at.utcoffset() == timedelta(0)
         assert store.enrolled_faces() == kept
-        assert store.stamp() == IndexStamp(2, store.state(), MODEL.fingerprint, 2)
+        assert store.stamp() == StoreStamp(2, store.state(), MODEL.fingerprint, 2)
+        tails = [store.tail(last_id) for last_id in (0, 1, 9)]
+        assert [(tail.count, tail.last_added) for tail in tails] == [(2, None), (1, NOON), (0, None)]
+        assert {tail.fingerprint for tail in tails} == {MODEL.fingerprint}
 
 
 def test_a_path_is_kept_absolute_and_need_not_be_valid_text(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +185,15 @@ def test_many_templates_are_read_whole(store: Store, path: Path) -> None:
     rows = store.templates()
     assert rows.ids.tolist() == list(range(1, 9002))
     np.testing.assert_array_equal(rows.vectors[1:, 0], np.arange(2, 9002))
-    assert store.members_of(range(1, 9100)) == dict.fromkeys(range(1, 9002), "Ada")
+    some = store.templates_of(np.arange(9099, 0, -1))
+    assert some.members == ("Ada",) * 9001
+    np.testing.assert_array_equal(some.vectors[np.argsort(some.ids)], rows.vectors)
+    batches = list(store.template_batches(5))
+    assert [len(ids) for ids, _ in batches] == [4096, 4096, 9001 - 5 - 2 * 4096]
+    np.testing.assert_array_equal(np.concatenate([ids for ids, _ in batches]), rows.ids[5:])
+    np.testing.assert_array_equal(np.concatenate([vectors for _, vectors in batches]), rows.vectors[5:])
+    assert store.template_ids(8000).tolist() == list(range(1, 8001))
+    assert [store.count_up_to(last_id) for last_id in (1, 8000, 9001)] == [1, 8000, 9001]
 
 
 def test_the_same_face_of_the_same_photo_is_kept_once(store: Store) -> None:
@@ -239,7 +250,7 @@ def test_unknown_templates_are_said_to_be_unknown(store: Store) -> None:
     """A template that another process has just removed is a KeyError, or is left out."""
     with pytest.raises(KeyError):
         store.enrolled_face(7)
-    assert store.members_of([7]) == {}
+    assert store.templates_of(np.array([-7, 0, 7])).members == ()
     assert store.faces_of_photo("f" * 64) == []
 
 
@@ -577,7 +588,7 @@ def test_opening_imports_no_more_than_it_needs(path: Path) -> None:
 import sys
 from pathlib import Path
 from facegallery.store import Store
-import facegallery.index_file
+import facegallery.index.opening
 with Store.open(Path(sys.argv[1])) as store:
     store.members()
 print([name for name in ("alembic", "faiss", "torch") if name in sys.modules])

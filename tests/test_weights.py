@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from facegallery.disk import hash_file
 from facegallery.domain import ModelIdentity
 from facegallery.errors import ModelFileRefused, ModelFolderUnavailable, ModelNotFound
 from facegallery.network import load_network
 from facegallery.settings import bundled
 from facegallery.weights.catalogue import CATALOGUE, STARTER, UNMEASURED_THRESHOLD, ModelSpec
-from facegallery.weights.disk import hash_file
 from facegallery.weights.files import ModelFiles
 from tests.weight_files import sha256, small_weights, write
 

@@ -18,9 +18,8 @@ from facegallery.domain import (
     RuntimeChoice,
     ScoreRule,
     SkippedPhoto,
-    VectorIndex,
 )
-from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
+from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, StillInTheLog
 from facegallery.matching.decisions import checked_threshold
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
@@ -33,6 +32,7 @@ if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that 
     from facegallery.gallery.identification import IdentifiedPhoto
     from facegallery.gallery.search import MemberSearch
     from facegallery.gallery.verification import Verification
+    from facegallery.index.opening import TemplateIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class GalleryHealth:
         schema_revision: Revision of the database's schema.
         store_revision: Counts the changes of the stored rows.
         faults: What the store's own checks found; empty when all is well.
-        index_state: Whether the index file belongs to the store's present state, in words.
+        index_state: Whether the index belongs to the store's present state and holds its vectors, in words.
     """
 
     n_members: int
@@ -89,6 +89,7 @@ class Gallery:
         self._models = models
         self._load_analyzer = load_analyzer
         self._analyzer: FaceAnalyzer | None = None
+        self._index: TemplateIndex | None = None
         self._search: tuple[str, ScoreRule, MemberSearch] | None = None
 
     # --- opening ---------------------------------------------------------------------------------------------------
@@ -340,7 +341,7 @@ class Gallery:
 
     def health(self) -> GalleryHealth:
         """What ``doctor`` reports about the gallery; reads everything once and changes nothing."""
-        from facegallery.index_file import describe
+        from facegallery.index.opening import describe
         from facegallery.store.migrate import SCHEMA_REVISION
 
         stamp = self._store.stamp()
@@ -350,7 +351,7 @@ class Gallery:
             schema_revision=SCHEMA_REVISION,
             store_revision=stamp.revision,
             faults=tuple(self._store.check()),
-            index_state=describe(self.folder / INDEX_NAME, stamp),
+            index_state=describe(self.folder / INDEX_NAME, self._store),
         )
 
     def rename(self, old: str, new: str) -> Member:
@@ -368,17 +369,17 @@ class Gallery:
             StillInTheLog: All is done, but the database's log cannot be emptied yet.
             GalleryUnavailable: The gallery cannot be written.
         """
-        from facegallery.index_file import remove
+        from facegallery.index.opening import forgetting
 
-        self._store.member(name)
-        try:
-            remove(self.folder / INDEX_NAME)  # first: where even this fails, nothing has been done
-        except OSError as error:
-            raise GalleryUnavailable(self.folder / INDEX_NAME, error.strerror or str(error)) from error
-        try:
-            return len(self._store.forget(name))
-        finally:
-            self.refresh_index()
+        ids = self._store.templates(name).ids.tolist()
+        with forgetting(self.folder / INDEX_NAME, self._store) as bury:
+            try:
+                removed = self._store.forget(name)
+            except StillInTheLog:
+                bury(ids)  # the rows are gone all the same
+                raise
+            bury(removed)
+        return len(removed)
 
     # --- the index -------------------------------------------------------------------------------------------------
 
@@ -387,14 +388,16 @@ class Gallery:
         return sorted(self.folder.glob(f"{DATABASE_NAME}.backup-*"))
 
     def refresh_index(self) -> None:
-        """Bring the index file up to the store's revision, so that the next command need not."""
-        self._open_index()
+        """Append what was enrolled to the index files, so that the next command need not read it from the database."""
+        from facegallery.index.opening import refresh
 
-    def _open_index(self) -> VectorIndex:
-        from facegallery.index_file import open_index
+        refresh(self.folder / INDEX_NAME, self._store)
 
-        index, _ = open_index(self.folder / INDEX_NAME, stamp=self._store.stamp, templates=self._store.templates)
-        return index
+    def _open_index(self) -> TemplateIndex:
+        from facegallery.index.opening import open_index
+
+        self._index = open_index(self.folder / INDEX_NAME, self._store, known=self._index)
+        return self._index
 
     def _member_search(self, score: ScoreRule) -> MemberSearch:
         """The search for a score rule, made again when the store has changed (also by another process)."""
@@ -406,7 +409,7 @@ class Gallery:
             if score is ScoreRule.CENTROID:
                 search = CentroidSearch(self._store.templates())
             else:
-                search = BestTemplateSearch(self._open_index(), self._store.members_of)
+                search = BestTemplateSearch(self._open_index(), self._store.templates_of)
             self._search = (state, score, search)
         return self._search[2]
 

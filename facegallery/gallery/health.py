@@ -127,4 +127,5 @@ def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:
         yield Finding("gallery's model", f"'{model.spec.name}', sha256 {model.fingerprint}")
     except FacegalleryError as error:
         yield Finding("gallery's model", str(error), ok=False)
-    yield Finding("index", f"{gallery.folder / INDEX_NAME}: {health.index_state}")
+    well = not health.index_state.startswith("damaged")  # all else the next search mends by itself
+    yield Finding("index", f"{gallery.folder / INDEX_NAME}: {health.index_state}", ok=well)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-from facegallery.domain import Candidate, TemplateSet, VectorIndex, Vectors
+from facegallery.domain import Candidate, Ids, TemplateSet, VectorIndex, Vectors
 from facegallery.matching.decisions import centroids, rank_members
 
 FIRST_TEMPLATES_PER_MEMBER = 8
@@ -23,32 +23,50 @@ class MemberSearch(Protocol):
 
 
 class BestTemplateSearch:
-    """A member is as similar as the best of the member's templates (``ScoreRule.BEST``)."""
+    """A member is as similar as the best of the member's templates (``ScoreRule.BEST``).
 
-    def __init__(self, index: VectorIndex, members_of: Callable[[Sequence[int]], Mapping[int, str]]) -> None:
+    The index proposes templates; what they are and how similar, the store says. So an index that is behind or damaged
+    can hide a member, and never names a wrong one.
+    """
+
+    def __init__(self, index: VectorIndex, templates_of: Callable[[Ids], TemplateSet]) -> None:
         """Search an index.
 
         Args:
             index: All templates of the gallery.
-            members_of: Whose templates these ids are; ids that are gone are left out.
+            templates_of: The store's templates with these ids; ids that are gone are left out.
         """
         self._index = index
-        self._members_of = members_of
+        self._templates_of = templates_of
 
     def candidates(self, probes: Vectors, n_members: int) -> list[list[Candidate]]:
         """See :class:`MemberSearch`."""
-        return [self._for_probe(probe[np.newaxis], n_members) for probe in probes]
-
-    def _for_probe(self, probe: Vectors, n_members: int) -> list[Candidate]:
-        k = n_members * FIRST_TEMPLATES_PER_MEMBER
-        while self._index.count > 0:
-            similarities, ids = self._index.search(probe, min(k, self._index.count))
-            ranked = rank_members(similarities[0], ids[0], self._members_of(ids[0].tolist()))
-            # One member with many templates can fill the whole answer: ask for more until enough members are in it.
-            if len(ranked) >= n_members or k >= self._index.count:
-                return ranked[:n_members]
+        found: list[list[Candidate]] = [[] for _ in probes]
+        waiting = list(range(len(probes)))
+        k = max(n_members * FIRST_TEMPLATES_PER_MEMBER, self._index.n_first)
+        while waiting and self._index.count > 0:
+            proposed = zip(waiting, *self._index.search(probes[waiting], k), strict=True)
+            waiting = []
+            for row, similarities, ids in proposed:
+                ranked = self._ranked(probes[row], ids)
+                found[row] = ranked[:n_members]
+                # One member with many templates can fill the whole answer, and an index of codes is not exact: ask for
+                # more until enough members are in it and the rest cannot be expected to hold a better one.
+                if len(ranked) < n_members or self._index.least_said(ranked[0].similarity) < similarities[-1]:
+                    waiting.append(row)
+            if k >= self._index.count:
+                break
             k *= 2
-        return []
+        return found
+
+    def _ranked(self, probe: Vectors, ids: Ids) -> list[Candidate]:
+        """Members by the store's own vectors of these templates."""
+        templates = self._templates_of(ids)
+        similarities = templates.vectors @ probe
+        order = np.lexsort((templates.ids, -similarities))
+        return rank_members(
+            similarities[order], templates.ids[order], dict(zip(templates.ids.tolist(), templates.members, strict=True))
+        )
 
 
 class CentroidSearch:

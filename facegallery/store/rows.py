@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+import numpy as np
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
-from facegallery.domain import EMBEDDING_SIZE, EnrolledFace, Face, Member, ModelIdentity, Photo
+from facegallery.domain import EMBEDDING_SIZE, EnrolledFace, Face, Ids, Member, ModelIdentity, Photo
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelMismatch
 from facegallery.store.names import clean_name, name_key, nearest_names
 from facegallery.store.tables import Base, FaceRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
-
-IDS_AT_ONCE = 900
-"""SQLite before 3.32 takes at most 999 values in one statement."""
-
 
 # --- the gallery itself -------------------------------------------------------------------------------------------
 
@@ -116,16 +126,6 @@ def _member(row: RowMapping) -> Member:
     return Member(row["name"], row["n_templates"], row["created_at"])
 
 
-def members_of(connection: Connection, template_ids: Sequence[int]) -> dict[int, str]:
-    """Template id to member's name, for those that are there."""
-    query = select(TemplateRow.id, MemberRow.name).join(MemberRow, MemberRow.id == TemplateRow.member_id)
-    found: dict[int, str] = {}
-    for start in range(0, len(template_ids), IDS_AT_ONCE):
-        some = template_ids[start : start + IDS_AT_ONCE]
-        found.update((row[0], row[1]) for row in connection.execute(query.where(TemplateRow.id.in_(some))))
-    return found
-
-
 # --- photos, faces, templates -------------------------------------------------------------------------------------
 
 
@@ -181,15 +181,50 @@ def find_template(connection: Connection, face: Face, *, photo_id: int, member_i
     return connection.scalar(query.filter_by(**_box(face)))
 
 
+def count_templates(connection: Connection, *, after: int = 0) -> int:
+    """Number of templates with greater ids than this.
+
+    For all of them SQLite walks through its smallest index; for the later ones, which are expected to be few, through
+    the rows themselves.
+    """
+    query = select(func.count()).select_from(TemplateRow)
+    return connection.scalar(query if after == 0 else query.where(TemplateRow.id > after)) or 0
+
+
+def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
+    """Ids up to this one, in no order."""
+    # The plus sign keeps SQLite from walking through the table, vectors and all: it reads a small index instead.
+    return iter(connection.scalars(select(TemplateRow.id).where(text("+templates.id <= :up_to")), {"up_to": up_to}))
+
+
+def templates_of(connection: Connection, template_ids: Ids) -> Sequence[Row[int, str, bytes]]:
+    """Id, member's name and vector of those of these templates that are there."""
+    wanted = json.dumps(np.sort(template_ids).tolist())  # in the order in which they lie in the file
+    return connection.execute(_TEMPLATES_OF, {"ids": wanted}).all()
+
+
+_WANTED = func.json_each(bindparam("ids")).table_valued("value")
+"""Any number of ids in one value, where a list of values is limited and would be compiled anew for each length."""
+
+_TEMPLATES_OF = (
+    select(TemplateRow.id, MemberRow.name, TemplateRow.vector)
+    .select_from(_WANTED)
+    .join(TemplateRow, TemplateRow.id == _WANTED.c.value)
+    .join(MemberRow, MemberRow.id == TemplateRow.member_id)
+)
+
+
 def delete_member(connection: Connection, member_id: int) -> tuple[int, ...]:
     """Remove a member, the faces and templates, and photos left without a face; returns the template ids, ascending."""
     theirs = TemplateRow.member_id == member_id
     removed = tuple(connection.scalars(select(TemplateRow.id).where(theirs).order_by(TemplateRow.id)))
     faces = select(TemplateRow.face_id).where(theirs)
+    photos = connection.scalars(select(FaceRow.photo_id).where(FaceRow.id.in_(faces)).distinct()).all()
     connection.execute(delete(FaceRow).where(FaceRow.id.in_(faces)))  # the templates go with their faces
     connection.execute(delete(MemberRow).where(MemberRow.id == member_id))
     in_use = select(FaceRow.id).where(FaceRow.photo_id == PhotoRow.id).exists()
-    connection.execute(delete(PhotoRow).where(~in_use))
+    theirs_only = delete(PhotoRow).where(PhotoRow.id.in_(select(_WANTED.c.value)), ~in_use)
+    connection.execute(theirs_only, {"ids": json.dumps(list(photos))})
     return removed
 
 

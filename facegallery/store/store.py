@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,11 +16,14 @@ from facegallery.domain import (
     EMBEDDING_SIZE,
     EmbeddedFace,
     EnrolledFace,
-    IndexStamp,
+    Ids,
     Member,
     ModelIdentity,
     Photo,
+    StoreStamp,
     TemplateSet,
+    TemplateTail,
+    Vectors,
 )
 from facegallery.errors import GalleryNotFound, MemberExists, StillInTheLog
 from facegallery.store import checks, rows
@@ -135,12 +138,21 @@ class Store:
         with self._read() as connection:
             return rows.revision_and_state(connection)[1]
 
-    def stamp(self) -> IndexStamp:
-        """What an index of all templates would have to be made of."""
+    def stamp(self) -> StoreStamp:
+        """What the store holds now."""
         with self._read() as connection:
             model = rows.gallery_model(connection, self._path)[1]
-            count = connection.scalar(select(func.count()).select_from(TemplateRow)) or 0
-            return IndexStamp(*rows.revision_and_state(connection), model.fingerprint, count)
+            count = rows.count_templates(connection)
+            return StoreStamp(*rows.revision_and_state(connection), model.fingerprint, count)
+
+    def tail(self, last_id: int) -> TemplateTail:
+        """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
+        with self._read() as connection:
+            return TemplateTail(
+                rows.gallery_model(connection, self._path)[1].fingerprint,
+                rows.count_templates(connection, after=last_id),
+                connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id)),
+            )
 
     def members(self) -> list[Member]:
         """All members, in natural order of their names."""
@@ -183,10 +195,37 @@ class Store:
         with self._read() as connection:
             return rows.enrolled_face_of(connection, template_id)
 
-    def members_of(self, template_ids: Sequence[int]) -> dict[int, str]:
-        """Whose templates these are: template id to member's name. Ids that are not there (any more) are left out."""
+    def templates_of(self, template_ids: Ids) -> TemplateSet:
+        """These templates, as of one revision, in no order. Ids that are not there (any more) are left out."""
         with self._read() as connection:
-            return rows.members_of(connection, template_ids)
+            found = rows.templates_of(connection, template_ids)
+            return TemplateSet(
+                *rows.revision_and_state(connection),
+                np.array([row[0] for row in found], np.int64),
+                from_blobs([row[2] for row in found]),
+                tuple(row[1] for row in found),
+            )
+
+    def count_up_to(self, last_id: int) -> int:
+        """Number of templates up to this one, as of one moment; takes a few milliseconds at a million templates."""
+        with self._read() as connection:
+            return rows.count_templates(connection) - rows.count_templates(connection, after=last_id)
+
+    def template_ids(self, up_to: int) -> Ids:
+        """Ids of the templates that are there, up to this one: shape (n,), int64, ascending."""
+        with self._read() as connection:
+            return np.sort(np.fromiter(rows.template_ids(connection, up_to), np.int64))
+
+    def template_batches(self, after: int) -> Generator[tuple[Ids, Vectors], None, None]:
+        """The templates with greater ids, as of one revision, a few thousand at a time; close it if left half-way.
+
+        Yields:
+            Ids, shape (n,), int64, ascending, and vectors, shape (n, 512), float32.
+        """
+        query = select(TemplateRow.id, TemplateRow.vector).where(TemplateRow.id > after).order_by(TemplateRow.id)
+        with self._read() as connection:
+            for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
+                yield np.array([row[0] for row in batch], np.int64), from_blobs([row[1] for row in batch])
 
     def templates(self, name: str | None = None) -> TemplateSet:
         """The templates of one member, or all of them, as of one revision.

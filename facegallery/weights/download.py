@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facegallery.disk import hash_file
 from facegallery.errors import DownloadFailed, ModelFileRefused, ModelNotFound
 from facegallery.network import MAX_FILE_BYTES, load_network
 from facegallery.version import __version__
 from facegallery.weights.catalogue import ModelSpec
-from facegallery.weights.disk import hash_file
 from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from facegallery.disk import flush, hash_file, lock
 from facegallery.domain import ModelIdentity
 from facegallery.errors import ModelFileRefused, ModelFolderUnavailable, ModelNotFound
 from facegallery.settings import bundled, models_folder
 from facegallery.weights.catalogue import CATALOGUE, PREFERRED, STARTER, ModelSpec, own_weights
-from facegallery.weights.disk import flush, hash_file, lock
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")

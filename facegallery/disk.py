@@ -1,4 +1,4 @@
-"""What model files ask of the disk: a hash, a write that lasts, and a place that one process holds at a time."""
+"""What files ask of the disk: a hash, a write that lasts, and a place that one process holds at a time."""
 
 from __future__ import annotations
 
