@@ -10,7 +10,7 @@ Arrays of pixels are RGB. Similarity is the cosine, in [-1, 1], higher is more a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
