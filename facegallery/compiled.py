@@ -109,7 +109,7 @@ def open_network(recipe: Recipe) -> CompiledNetwork:
     openvino = _openvino()
     try:
         core = openvino.Core()
-        path = networks_cache_folder() / f"{recipe.name}-{_key(recipe, core)[:24]}.blob"
+        path = _path(recipe, core)
         config = _config(recipe)
         compiled = _kept(path, openvino, core, config)
         if compiled is None:
@@ -120,6 +120,21 @@ def open_network(recipe: Recipe) -> CompiledNetwork:
     except RuntimeError as error:
         raise _unavailable(recipe.name, error) from error
     return CompiledNetwork(compiled, n_at_once=recipe.n_at_once, name=recipe.name)
+
+
+def prepare(recipe: Recipe) -> bool:
+    """Have the network of a recipe in the cache folder, for processes that are about to open it.
+
+    Returns:
+        Whether it is there.
+
+    Raises:
+        RuntimeUnavailable: As ``open_network``.
+    """
+    path = _path(recipe, _openvino().Core())
+    if not path.exists():
+        open_network(recipe)
+    return path.exists()
 
 
 def native_precision() -> Precision:
@@ -177,6 +192,10 @@ def _capabilities(core: Any) -> Sequence[str]:
 def _config(recipe: Recipe) -> dict[str, Any]:
     hint = "bf16" if recipe.precision is Precision.BF16 else "f32"
     return {**limit_openvino(recipe.n_at_once), "INFERENCE_PRECISION_HINT": hint}
+
+
+def _path(recipe: Recipe, core: Any) -> Path:
+    return networks_cache_folder() / f"{recipe.name}-{_key(recipe, core)[:24]}.blob"
 
 
 def _key(recipe: Recipe, core: Any) -> str:

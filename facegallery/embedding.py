@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from facegallery.domain import Pixels, Vectors
 
-BATCH = 16
+BATCH = 8
 """Crops that go through the network at once: larger ones gain no time on a CPU, and each crop takes some 4 MB."""
 
 
@@ -136,17 +136,20 @@ class CompiledEmbedder:
     def _network(self, n_crops: int) -> CompiledNetwork:
         """The network for exactly so many crops."""
         if n_crops not in self._networks:
-            self._networks[n_crops] = open_network(
-                Recipe(
-                    name=f"{self._model.name}-{self._precision.value}-{n_crops}",
-                    fingerprint=self._model.fingerprint,
-                    shape=(n_crops, CROP_SIZE_PX, CROP_SIZE_PX, 3),
-                    precision=self._precision,
-                    module=lambda: load_network(self._path, name=self._model.name, sha256=self._model.fingerprint),
-                    takes_crops=True,
-                )
-            )
+            self._networks[n_crops] = open_network(recipe(self._path, self._model, self._precision, n_crops))
         return self._networks[n_crops]
+
+
+def recipe(path: Path, model: ModelIdentity, precision: Precision, n_crops: int) -> Recipe:
+    """What the compiled network for exactly ``n_crops`` crops is made from."""
+    return Recipe(
+        name=f"{model.name}-{precision.value}-{n_crops}",
+        fingerprint=model.fingerprint,
+        shape=(n_crops, CROP_SIZE_PX, CROP_SIZE_PX, 3),
+        precision=precision,
+        module=lambda: load_network(path, name=model.name, sha256=model.fingerprint),
+        takes_crops=True,
+    )
 
 
 def _joined(batches: list[Vectors], model: ModelIdentity, path: Path) -> Vectors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from facegallery.compiled import Recipe, open_network
 from facegallery.domain import Precision
 from facegallery.errors import RuntimeUnavailable
 from facegallery.network import best_device
-from facegallery.settings import n_threads
 from facegallery.threads import limit_torch
 
 if TYPE_CHECKING:
@@ -50,29 +50,34 @@ def compiled_networks() -> Networks:
     Raises:
         RuntimeUnavailable: OpenVINO is missing or fails.
     """
-    n_at_once = n_threads()
-
-    def opened(name: str, shape: tuple[int, ...]) -> Network:
-        return open_network(
-            Recipe(
-                name=name.lower(),
-                fingerprint=hashlib.sha256(_weights(name).read_bytes()).hexdigest(),
-                shape=shape,
-                precision=Precision.F32,
-                module=lambda: _module(name),
-                n_at_once=n_at_once,
-            )
-        )
-
+    first, second, third = map(open_network, recipes())
     return Networks(
-        opened("PNet", (1, 3, -1, -1)),
-        _filled_up(opened("RNet", (_SECOND_BATCH, 3, 24, 24)), _SECOND_BATCH),
-        _filled_up(opened("ONet", (_THIRD_BATCH, 3, 48, 48)), _THIRD_BATCH),
+        first,
+        _filled_up(second, _SECOND_BATCH),
+        _filled_up(third, _THIRD_BATCH),
         first_sides=_FIRST_SIDES,
         second_batch=_SECOND_BATCH,
         third_batch=_THIRD_BATCH,
-        n_at_once=n_at_once,
     )
+
+
+def recipes() -> list[Recipe]:
+    """What the three compiled networks are made from.
+
+    Raises:
+        RuntimeUnavailable: facenet-pytorch is missing.
+    """
+    shapes = {"PNet": (1, 3, -1, -1), "RNet": (_SECOND_BATCH, 3, 24, 24), "ONet": (_THIRD_BATCH, 3, 48, 48)}
+    return [
+        Recipe(
+            name=name.lower(),
+            fingerprint=hashlib.sha256(_weights(name).read_bytes()).hexdigest(),
+            shape=shape,
+            precision=Precision.F32,
+            module=partial(_module, name),
+        )
+        for name, shape in shapes.items()
+    ]
 
 
 def torch_network(module: torch.nn.Module) -> Network:

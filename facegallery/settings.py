@@ -18,6 +18,9 @@ THREADS_VARIABLE = "FACEGALLERY_THREADS"
 CACHE_VARIABLE = "FACEGALLERY_CACHE"
 """Environment variable that names the folder of what can be made again: the networks compiled for this machine."""
 
+WORKERS_VARIABLE = "FACEGALLERY_WORKERS"
+"""Environment variable that says how many processes may work on a folder of photos; 1 for none beside this one."""
+
 RUNTIME_VARIABLE = "FACEGALLERY_RUNTIME"
 PRECISION_VARIABLE = "FACEGALLERY_PRECISION"
 """Environment variables that stand for ``--runtime`` and ``--precision``."""
@@ -64,6 +67,16 @@ def n_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+MOST_WORKERS = 8
+"""More than this many are not started by default: each takes some 300 MB."""
+
+
+def n_workers() -> int:
+    """Processes that may work on a folder of photos: ``FACEGALLERY_WORKERS``, else one a processor, within reason."""
+    named = os.environ.get(WORKERS_VARIABLE, "")
+    return int(named) if named.isdigit() and int(named) > 0 else min(n_threads(), MOST_WORKERS)
 
 
 def _user_data_folder() -> Path:

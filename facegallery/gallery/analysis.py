@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from facegallery.crops import crop_face, to_photo_frame
@@ -18,6 +19,23 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+
+BATCH_PIXELS = 16_000_000
+"""Pixels that are analyzed together at most, unless one photo alone has more; detection holds 11 bytes for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzedPhoto:
+    """A photo and its faces.
+
+    Attributes:
+        photo: Without its pixels.
+        faces: In the photo frame, most probable first.
+    """
+
+    photo: Photo
+    faces: list[EmbeddedFace]
 
 
 @dataclass(frozen=True)
@@ -33,16 +51,14 @@ class FaceAnalyzer:
     detector: Detector
     embedder: Embedder
     model: InstalledModel
+    _busy: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def analyze(self, photo: Photo) -> list[EmbeddedFace]:
         """Faces in the photo frame with their embeddings, most probable first; empty when there is no face."""
         return self.analyze_many([photo])[0]
 
     def analyze_many(self, photos: Sequence[Photo]) -> list[list[EmbeddedFace]]:
-        """The same for several photos, in less time than one after the other: their faces are embedded together.
-
-        Memory grows with the photos' pixels: see :func:`facegallery.gallery.pipeline.analyzed`.
-        """
+        """The same for several photos, in less time than one after the other: their faces are embedded together."""
         import numpy as np
 
         found = detect_many(self.detector, photos)
@@ -51,6 +67,20 @@ class FaceAnalyzer:
         crops = [crop_face(photo, face) for photo, faces in zip(photos, found, strict=True) for face in faces]
         embeddings = iter(self.embedder.embed(np.stack(crops)))
         return [[EmbeddedFace(face=face, embedding=next(embeddings)) for face in faces] for faces in found]
+
+    def analyze_files(self, paths: Sequence[Path]) -> list[AnalyzedPhoto | SkippedPhoto]:
+        """Read photos and analyze them; a file that cannot be used is an answer too.
+
+        Several threads may call it: some read while one is at the networks, which use all processors by themselves.
+        """
+        answers: list[AnalyzedPhoto | SkippedPhoto] = []
+        for batch in in_batches(map(read_or_skip, paths)):
+            with self._busy:
+                found = iter(self.analyze_many([read for read in batch if isinstance(read, Photo)]))
+            answers += [
+                AnalyzedPhoto(read.without_pixels(), next(found)) if isinstance(read, Photo) else read for read in batch
+            ]
+        return answers
 
     @cached_property
     def network(self) -> Module:
@@ -121,9 +151,19 @@ def read_or_skip(entry: Path | SkippedPhoto) -> Photo | SkippedPhoto:
         return skipped_photo(error)
 
 
-def photo_or_none(read: Photo | SkippedPhoto) -> Photo | None:
-    """The photo, if it is one."""
-    return read if isinstance(read, Photo) else None
+def in_batches(reads: Iterable[Photo | SkippedPhoto]) -> Iterator[list[Photo | SkippedPhoto]]:
+    """Photos with together at most ``BATCH_PIXELS``, or one larger one, as they come."""
+    batch: list[Photo | SkippedPhoto] = []
+    n_pixels = 0
+    for read in reads:
+        more = read.pixels.shape[0] * read.pixels.shape[1] if isinstance(read, Photo) else 0
+        if n_pixels and n_pixels + more > BATCH_PIXELS:
+            yield batch
+            batch, n_pixels = [], 0
+        batch.append(read)
+        n_pixels += more
+    if batch:
+        yield batch
 
 
 def expand(inputs: Iterable[Path | str | SkippedPhoto]) -> list[Path | SkippedPhoto]:

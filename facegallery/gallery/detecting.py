@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from facegallery.domain import AUTOMATIC, Detector, Face, Photo, RuntimeChoice, SkippedPhoto
-from facegallery.gallery.analysis import detect_many, expand, photo_or_none, read_or_skip
+from facegallery.gallery.analysis import detect_many, expand, in_batches, read_or_skip
+from facegallery.gallery.jobs import AnalysisJob, analysis_of
 from facegallery.gallery.networks import load_detector
 from facegallery.gallery.pipeline import analyzed
 
@@ -33,6 +36,23 @@ class DetectedPhoto:
     notice: str | None
 
 
+class FileDetector:
+    """Detects in files; several threads may share one."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._busy = Lock()
+
+    def detect_files(self, paths: Sequence[Path]) -> list[DetectedPhoto | SkippedPhoto]:
+        """Read photos and find their faces; a file that cannot be used is an answer too."""
+        answers: list[DetectedPhoto | SkippedPhoto] = []
+        for batch in in_batches(map(read_or_skip, paths)):
+            with self._busy:
+                found = iter(detect_many(self._detector, [read for read in batch if isinstance(read, Photo)]))
+            answers += [_detected(read, next(found)) if isinstance(read, Photo) else read for read in batch]
+        return answers
+
+
 def detect_photos(
     inputs: Iterable[Path | str | SkippedPhoto],
     *,
@@ -49,14 +69,17 @@ def detect_photos(
     Yields:
         One value a photo: its faces, possibly none, or why it was skipped.
     """
-    used = detector or load_detector(runtime)
+    found = expand(inputs)
 
-    def detect(photos: Sequence[Photo]) -> list[list[Face]]:
-        return detect_many(used, photos)
+    @cache
+    def here() -> FileDetector:
+        return FileDetector(detector or load_detector(runtime))
 
-    for read, faces in analyzed(expand(inputs), read_or_skip, photo_or_none, detect):
-        if isinstance(read, SkippedPhoto):
-            yield read
-        else:
-            found = tuple(faces or ())
-            yield DetectedPhoto(read.path, read.content_hash, read.width_px, read.height_px, found, read.notice)
+    job = AnalysisJob(None, runtime) if detector is None else None
+    with analysis_of(len(found), job, lambda paths: here().detect_files(paths)) as analysis:
+        for _, answer in analyzed(found, lambda entry: entry, analysis):
+            yield answer
+
+
+def _detected(photo: Photo, faces: list[Face]) -> DetectedPhoto:
+    return DetectedPhoto(photo.path, photo.content_hash, photo.width_px, photo.height_px, tuple(faces), photo.notice)

@@ -6,7 +6,7 @@ face that fits those is taken (see :mod:`facegallery.matching.choice`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -15,13 +15,14 @@ import numpy as np
 
 from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, EnrolledFace, Photo, SkippedPhoto, Vectors
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
-from facegallery.gallery.analysis import FaceAnalyzer, pick_face, skipped_photo
-from facegallery.gallery.pipeline import analyzed
-from facegallery.images import decode, load_file
+from facegallery.gallery.analysis import AnalyzedPhoto, pick_face, skipped_photo
+from facegallery.gallery.pipeline import Analysis, analyzed
+from facegallery.images import load_file
 from facegallery.matching.choice import choose_faces
 from facegallery.store import Store
 from facegallery.store.names import clean_name, name_key
 from facegallery.walk import find_photos, loose_photos, member_folders
+from facegallery.weights.files import InstalledModel
 
 NO_FACE = "no_face"
 SEVERAL_FACES = "several_faces"
@@ -100,7 +101,10 @@ def plan_folder(root: Path) -> list[MemberPhotos]:
 
 
 def enroll_photos(
-    store: Store, analyzer: Callable[[], FaceAnalyzer], plan: Iterable[MemberPhotos]
+    store: Store,
+    model: InstalledModel,
+    analysis: Analysis[AnalyzedPhoto | SkippedPhoto],
+    plan: Iterable[MemberPhotos],
 ) -> Iterator[EnrollOutcome]:
     """Enroll photos and say of each what became of it, as soon as that is known.
 
@@ -109,28 +113,24 @@ def enroll_photos(
 
     Args:
         store: Where templates are kept.
-        analyzer: Gives detector and embedder on the gallery's model. Not called, and so no network loaded, when all
-            photos are there already.
+        model: The gallery's, which ``analysis`` embeds with.
+        analysis: Finds and embeds faces. Not called, and so no network loaded, when all photos are there already.
         plan: Members and their photos.
 
     Yields:
         One outcome a photo; those of a photo with several faces come last within their member.
     """
     offers = (
-        _Offer(enrollment, photo)
-        for enrollment in (_MemberEnrollment(store, analyzer, entry) for entry in plan)
+        _Offer(enrollment, enrollment.look(photo))
+        for enrollment in (_MemberEnrollment(store, model, entry) for entry in plan)
         for photo in enrollment.photos
     )
     current: _MemberEnrollment | None = None
-
-    def analyze(photos: Sequence[Photo]) -> list[list[EmbeddedFace]]:
-        return analyzer().analyze_many(photos)
-
-    for read, faces in analyzed(offers, _read, _photo_of, analyze):
-        if current is not None and current is not read.enrollment:
+    for offer, found in analyzed(offers, _path_of, analysis):
+        if current is not None and current is not offer.enrollment:
             yield from current.settle()
-        current = read.enrollment
-        outcome = read.found if isinstance(read.found, EnrollOutcome) else current.take(read.found, faces or [])
+        current = offer.enrollment
+        outcome = found if isinstance(found, EnrollOutcome) else current.take(found)
         if outcome is not None:
             yield outcome
     if current is not None:
@@ -139,26 +139,14 @@ def enroll_photos(
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """A file, or what is wrong with an input, offered for a member."""
+    """A file offered for a member: to be analyzed, or what became of it already."""
 
     enrollment: _MemberEnrollment
-    entry: Path | SkippedPhoto
+    found: Path | EnrollOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """An offer after reading: a photo to be analyzed, or what became of it already."""
-
-    enrollment: _MemberEnrollment
-    found: Photo | EnrollOutcome
-
-
-def _read(offer: _Offer) -> _Read:
-    return _Read(offer.enrollment, offer.enrollment.read(offer.entry))
-
-
-def _photo_of(read: _Read) -> Photo | None:
-    return read.found if isinstance(read.found, Photo) else None
+def _path_of(offer: _Offer) -> Path | EnrollOutcome:
+    return offer.found
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +162,9 @@ class _Waiting:
 class _MemberEnrollment:
     """Enrolls the photos of one member."""
 
-    def __init__(self, store: Store, analyzer: Callable[[], FaceAnalyzer], offered: MemberPhotos) -> None:
+    def __init__(self, store: Store, model: InstalledModel, offered: MemberPhotos) -> None:
         self._store = store
-        self._analyzer = analyzer
+        self._model = model
         self._member = offered.member
         self._face_number = offered.face_number
         self._waiting: dict[str, _Waiting] = {}  # by content hash: a copy must not vouch for its original
@@ -189,23 +177,25 @@ class _MemberEnrollment:
                 for entry in offered.photos
             )
 
-    def read(self, entry: Path | SkippedPhoto) -> Photo | EnrollOutcome:
-        """Read one file, unless its bytes are enrolled already. May run in any thread."""
+    def look(self, entry: Path | SkippedPhoto) -> Path | EnrollOutcome:
+        """The file, unless it cannot be read or its bytes are enrolled already."""
         if isinstance(entry, SkippedPhoto):
             return self._skip(entry)
         try:
-            file = load_file(entry)
-            if self._face_number is None and (already := self._already(entry, file.content_hash)):
-                return already
-            return decode(file)
+            content_hash = load_file(entry).content_hash
         except PhotoError as error:
             return self._skip(skipped_photo(error))
+        already = self._already(entry, content_hash) if self._face_number is None else None
+        return already or entry
 
-    def take(self, photo: Photo, faces: list[EmbeddedFace]) -> EnrollOutcome | None:
-        """Enroll a photo, or put it aside (None) when it has several faces."""
+    def take(self, answer: AnalyzedPhoto | SkippedPhoto) -> EnrollOutcome | None:
+        """Enroll an analyzed photo, or put it aside (None) when it has several faces."""
+        if isinstance(answer, SkippedPhoto):
+            return self._skip(answer)
+        photo, faces = answer.photo, answer.faces
         if self._face_number is not None:
             return self._take_number(photo, faces, self._face_number)
-        if already := self._already(photo.path, photo.content_hash):  # since it was read: a copy of it came before
+        if already := self._already(photo.path, photo.content_hash):  # since it was looked at: a copy of it came before
             return already
         if photo.content_hash in self._waiting:
             self._waiting[photo.content_hash].copies.append(photo.path)
@@ -217,7 +207,7 @@ class _MemberEnrollment:
             return self._skip(SkippedPhoto(photo.path, NO_FACE, "no face was found in it"), n_faces=0)
         if len(faces) == 1:
             return self._keep(photo, faces[0], n_faces=1)
-        self._waiting[photo.content_hash] = _Waiting(photo.without_pixels(), len(faces), free)
+        self._waiting[photo.content_hash] = _Waiting(photo, len(faces), free)
         return None
 
     def _take_number(self, photo: Photo, faces: list[EmbeddedFace], number: int) -> EnrollOutcome:
@@ -244,7 +234,7 @@ class _MemberEnrollment:
         choices = choose_faces(
             [np.stack([face.embedding for face in waiting.faces]) for waiting in self._waiting.values()],
             self._anchors(),
-            threshold=self._analyzer().model.spec.threshold,
+            threshold=self._model.spec.threshold,
         )
         for waiting, choice in zip(self._waiting.values(), choices, strict=True):
             if choice is not None:
@@ -293,7 +283,7 @@ class _MemberEnrollment:
         return f"its face is already enrolled as {', '.join(names)}"
 
     def _keep(self, photo: Photo, face: EmbeddedFace, *, n_faces: int) -> EnrollOutcome:
-        self._store.enroll(self._member, photo, face=face, model=self._analyzer().embedder.model)
+        self._store.enroll(self._member, photo, face=face, model=self._model.identity)
         return EnrollOutcome(self._member, photo.path, EnrollStatus.ENROLLED, n_faces=n_faces, notice=photo.notice)
 
     def _skip(self, skipped: SkippedPhoto, *, n_faces: int | None = None) -> EnrollOutcome:

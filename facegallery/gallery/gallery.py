@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +11,9 @@ from typing import TYPE_CHECKING
 
 from facegallery.domain import (
     AUTOMATIC,
-    EmbeddedFace,
     EnrolledFace,
     Member,
     ModelIdentity,
-    Photo,
     RuntimeChoice,
     ScoreRule,
     SkippedPhoto,
@@ -26,10 +25,11 @@ from facegallery.store import Store
 from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
-    from facegallery.gallery.analysis import FaceAnalyzer
+    from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
     from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
     from facegallery.gallery.explaining import Explanation
     from facegallery.gallery.identification import IdentifiedPhoto
+    from facegallery.gallery.pipeline import Analysis
     from facegallery.gallery.search import MemberSearch
     from facegallery.gallery.verification import Verification
     from facegallery.index.opening import TemplateIndex
@@ -75,6 +75,7 @@ class Gallery:
         store: Store,
         models: ModelFiles,
         load_analyzer: Callable[[InstalledModel], FaceAnalyzer],
+        runtime: RuntimeChoice | None = None,
     ) -> None:
         """Wire a gallery from its parts; :meth:`open` and :meth:`create` do this for everyday use.
 
@@ -83,11 +84,13 @@ class Gallery:
             store: Its open store; closed by :meth:`close`.
             models: The model files of this machine.
             load_analyzer: Loads detector and embedder for a model.
+            runtime: How processes beside this one, for large folders, are to run the networks; None for no others.
         """
         self.folder = folder
         self._store = store
         self._models = models
         self._load_analyzer = load_analyzer
+        self._runtime = runtime
         self._analyzer: FaceAnalyzer | None = None
         self._index: TemplateIndex | None = None
         self._search: tuple[str, ScoreRule, MemberSearch] | None = None
@@ -154,7 +157,7 @@ class Gallery:
 
             return load_analyzer(model, runtime)
 
-        return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load)
+        return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load, runtime=runtime)
 
     def close(self) -> None:
         """Let go of the database. Calling it twice does no harm."""
@@ -234,7 +237,16 @@ class Gallery:
         """
         from facegallery.gallery.enrollment import enroll_photos
 
-        yield from enroll_photos(self._store, lambda: self.analyzer, plan)
+        entries = list(plan)
+        with self._analysis(sum(len(entry.photos) for entry in entries)) as analysis:
+            yield from enroll_photos(self._store, self.installed_model(), analysis, entries)
+
+    def _analysis(self, n_photos: int) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
+        """The quickest way to analyze so many photos; nothing is loaded before the first."""
+        from facegallery.gallery.jobs import AnalysisJob, analysis_of
+
+        job = None if self._runtime is None else AnalysisJob(self.installed_model(), self._runtime)
+        return analysis_of(n_photos, job, lambda paths: self.analyzer.analyze_files(paths))
 
     # --- questions -------------------------------------------------------------------------------------------------
 
@@ -257,21 +269,21 @@ class Gallery:
         Yields:
             One value a photo, as it is done: its faces with decisions, or why it was skipped.
         """
-        from facegallery.gallery.analysis import expand, photo_or_none, read_or_skip
+        from facegallery.gallery.analysis import expand
         from facegallery.gallery.identification import N_CANDIDATES, identify_faces
         from facegallery.gallery.pipeline import analyzed
 
         limit = self._limit(threshold)
-
-        def analyze(photos: Sequence[Photo]) -> list[list[EmbeddedFace]]:
-            return self.analyzer.analyze_many(photos)
-
-        for read, faces in analyzed(expand(inputs), read_or_skip, photo_or_none, analyze):
-            if isinstance(read, SkippedPhoto):
-                yield read
-            else:
-                search = self._member_search(score)
-                yield identify_faces(read, faces or [], search=search, threshold=limit, top=top or N_CANDIDATES)
+        found = expand(inputs)
+        with self._analysis(len(found)) as analysis:
+            for _, answer in analyzed(found, lambda entry: entry, analysis):
+                if isinstance(answer, SkippedPhoto):
+                    yield answer
+                else:
+                    search = self._member_search(score)
+                    yield identify_faces(
+                        answer.photo, answer.faces, search=search, threshold=limit, top=top or N_CANDIDATES
+                    )
 
     def verify(
         self,

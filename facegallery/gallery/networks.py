@@ -42,6 +42,33 @@ def load_networks(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> t
     return _by(choice, compiled=compiled, torch=torch)
 
 
+def are_prepared(model: InstalledModel | None, choice: RuntimeChoice = AUTOMATIC) -> bool:
+    """Have compiled networks in the cache folder, so that processes can open them without torch.
+
+    Args:
+        model: The embedder's; None for the detector alone.
+        choice: What was asked for.
+
+    Returns:
+        Whether they are; False where torch was asked for, OpenVINO is missing, or the folder cannot be written.
+    """
+    if choice.runtime is Runtime.TORCH:
+        return False
+    from facegallery import embedding, mtcnn
+    from facegallery.compiled import prepare
+
+    try:
+        recipes = mtcnn.recipes()
+        if model is not None:
+            precision = _precision(choice)
+            recipes += [
+                embedding.recipe(model.path, model.identity, precision, n_crops) for n_crops in (1, embedding.BATCH)
+            ]
+        return all(prepare(recipe) for recipe in recipes)
+    except RuntimeUnavailable:
+        return False
+
+
 def _compiled_detector() -> Detector:
     from facegallery.mtcnn import compiled_networks
 
@@ -55,17 +82,21 @@ def _torch_detector() -> Detector:
 
 
 def _by(choice: RuntimeChoice, *, compiled: Callable[[Precision], _Loaded], torch: Callable[[], _Loaded]) -> _Loaded:
-    from facegallery.compiled import native_precision
-
     if choice.runtime is Runtime.TORCH:
         if choice.precision is Precision.BF16:
             raise RuntimeUnavailable("torch computes in f32 here. Next: --precision f32, or --runtime openvino.")
         return torch()
     try:
-        return compiled(native_precision() if choice.precision is Precision.AUTO else choice.precision)
+        return compiled(_precision(choice))
     except RuntimeUnavailable as error:
         if choice.runtime is Runtime.OPENVINO or choice.precision is Precision.BF16:
             raise
         # The command line shows it as a note.
         warnings.warn(f"{error} Until then torch is used, which is several times slower.", SlowerRuntime, stacklevel=1)
         return torch()
+
+
+def _precision(choice: RuntimeChoice) -> Precision:
+    from facegallery.compiled import native_precision
+
+    return native_precision() if choice.precision is Precision.AUTO else choice.precision

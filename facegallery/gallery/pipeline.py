@@ -1,117 +1,95 @@
-"""Many photos, one after the other: read ahead of the work, analyzed in groups, answered in order, in bounded memory.
-
-While the networks look at one group, threads decode the next and the caller stores the one before.
-"""
+"""Many photos, one after the other: analyzed in groups, several at a time, answered in order, in bounded memory."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from typing import TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
-from facegallery.domain import Photo
-from facegallery.settings import n_threads
+GROUP_PHOTOS = 8
+"""Photos in a group: at one face each as many as the embedder takes in one batch. A person waits for one group."""
 
-GROUP_PHOTOS = 16
-"""Photos analyzed together at most: as many faces, at one each, as the embedder takes in one batch."""
+_GROUP_ITEMS = 8 * GROUP_PHOTOS
+"""Items in a group, those among them that need no analysis too."""
 
-GROUP_PIXELS = 16_000_000
-"""Pixels analyzed together at most, unless one photo alone has more. Detection holds 11 bytes for each."""
-
-AHEAD_PIXELS = 32_000_000
-"""Decoded pixels that may wait, 3 bytes each, as far as the sizes of the last photos foretell."""
-
-_AHEAD_PHOTOS = 2 * GROUP_PHOTOS
-
-_Entry = TypeVar("_Entry")
-_Read = TypeVar("_Read")
+_Item = TypeVar("_Item")
+_Known = TypeVar("_Known")
 _Answer = TypeVar("_Answer")
 
 
+@dataclass(frozen=True)
+class Analysis(Generic[_Answer]):
+    """A way to analyze photos.
+
+    Attributes:
+        analyze: Reads files and gives an answer for each, in their order; called in several threads.
+        n_at_once: How many groups it works on at a time.
+    """
+
+    analyze: Callable[[Sequence[Path]], Sequence[_Answer]]
+    n_at_once: int
+
+
+@dataclass(frozen=True)
+class _Group(Generic[_Item, _Known, _Answer]):
+    """Items with what they hold, and the answers about the files among that."""
+
+    held: list[tuple[_Item, Path | _Known]]
+    answers: Future[Sequence[_Answer]]
+
+    def answered(self) -> Iterator[tuple[_Item, _Known | _Answer]]:
+        left = iter(self.answers.result())
+        for item, held in self.held:
+            yield item, (next(left) if isinstance(held, Path) else held)
+
+
 def analyzed(
-    entries: Iterable[_Entry],
-    read: Callable[[_Entry], _Read],
-    photo_of: Callable[[_Read], Photo | None],
-    analyze: Callable[[Sequence[Photo]], Sequence[_Answer]],
-) -> Iterator[tuple[_Read, _Answer | None]]:
-    """Read entries and analyze the photos among them.
+    items: Iterable[_Item], held_by: Callable[[_Item], Path | _Known], analysis: Analysis[_Answer]
+) -> Iterator[tuple[_Item, _Known | _Answer]]:
+    """Analyze the photos among items.
 
     Args:
-        entries: What to read; taken as they are needed.
-        read: Reads one; called in several threads, in the entries' order.
-        photo_of: The photo in what was read, or None where there is nothing to analyze.
-        analyze: Answers for a group of photos; called in a thread of its own, one group at a time.
+        items: Photos and other things; taken as they are needed, some groups before their answers are.
+        held_by: The file of an item, or what is known about it already without looking at one.
+        analysis: Looks at the files.
 
     Yields:
-        What was read of each entry, in order, and the answer about its photo.
+        Each item in its order, and what is known now.
 
     Raises:
-        Exception: What ``read`` and ``analyze`` raise, in its turn; it ends the work, as closing the generator does.
+        Exception: What ``items`` and ``analysis`` raise, in its turn. It ends the work, as closing the generator does.
     """
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="analyze") as worker,
-        closing(_read_ahead(entries, read, photo_of)) as items,
-    ):
-        before: tuple[list[_Read], Future[Sequence[_Answer]]] | None = None
-        for group in _groups(items, photo_of):
-            photos = [photo for photo in map(photo_of, group) if photo is not None]
-            answers = worker.submit(analyze, photos) if photos else _nothing()
-            if before is not None:
-                yield from _answered(*before, photo_of)
-            before = group, answers
-        if before is not None:
-            yield from _answered(*before, photo_of)
-
-
-def _read_ahead(
-    entries: Iterable[_Entry], read: Callable[[_Entry], _Read], photo_of: Callable[[_Read], Photo | None]
-) -> Generator[_Read, None, None]:
-    """Read entries in threads, in their order, some time before they are asked for."""
-    pool = ThreadPoolExecutor(min(n_threads(), 4), thread_name_prefix="read")
-    waiting: deque[Future[_Read]] = deque()
-    heaviest = AHEAD_PIXELS // 4  # so that the first photos, of unknown sizes, are not all large
+    pool = ThreadPoolExecutor(analysis.n_at_once, thread_name_prefix="analyze")
+    waiting: deque[_Group[_Item, _Known, _Answer]] = deque()
     try:
-        for entry in entries:
-            waiting.append(pool.submit(read, entry))
-            if len(waiting) >= _AHEAD_PHOTOS or len(waiting) * heaviest >= AHEAD_PIXELS:
-                done = waiting.popleft().result()
-                heaviest = max(_n_pixels(photo_of(done)), heaviest * 7 // 8)
-                yield done
+        for held in _groups((item, held_by(item)) for item in items):
+            paths = [each for _, each in held if isinstance(each, Path)]
+            waiting.append(_Group(held, pool.submit(analysis.analyze, paths) if paths else _nothing()))
+            if len(waiting) > analysis.n_at_once:  # one group is ready for whoever is done first
+                yield from waiting.popleft().answered()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().answered()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _groups(items: Iterable[_Read], photo_of: Callable[[_Read], Photo | None]) -> Iterator[list[_Read]]:
-    group: list[_Read] = []
-    n_pixels = 0
-    for item in items:
-        more = _n_pixels(photo_of(item))
-        if len(group) >= GROUP_PHOTOS or (n_pixels and n_pixels + more > GROUP_PIXELS):
+def _groups(held: Iterable[tuple[_Item, Path | _Known]]) -> Iterator[list[tuple[_Item, Path | _Known]]]:
+    group: list[tuple[_Item, Path | _Known]] = []
+    n_photos = 0
+    for pair in held:
+        group.append(pair)
+        n_photos += isinstance(pair[1], Path)
+        if n_photos == GROUP_PHOTOS or len(group) == _GROUP_ITEMS:
             yield group
-            group, n_pixels = [], 0
-        group.append(item)
-        n_pixels += more
+            group, n_photos = [], 0
     if group:
         yield group
-
-
-def _answered(
-    group: list[_Read], answers: Future[Sequence[_Answer]], photo_of: Callable[[_Read], Photo | None]
-) -> Iterator[tuple[_Read, _Answer | None]]:
-    left = iter(answers.result())
-    for item in group:
-        yield item, (next(left) if photo_of(item) is not None else None)
 
 
 def _nothing() -> Future[Sequence[_Answer]]:
     nothing: Future[Sequence[_Answer]] = Future()
     nothing.set_result(())
     return nothing
-
-
-def _n_pixels(photo: Photo | None) -> int:
-    return 0 if photo is None else photo.pixels.shape[0] * photo.pixels.shape[1]
