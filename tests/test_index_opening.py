@@ -646,6 +646,33 @@ def test_reading_never_waits_and_forgetting_waits_a_while(
     forget(store, folder, "Person1")
 
 
+def test_forgetting_waits_for_a_writer_that_ends(store: Store, folder: Path) -> None:
+    """Somebody who appends for a moment is no reason to refuse."""
+    open_index(folder, store)
+    with start(HOLDING, folder) as holder:
+        assert line_of(holder) == "held"
+        assert holder.stdin is not None
+        letting_go = Timer(0.3, holder.stdin.close)
+        letting_go.start()
+        forget(store, folder, "Person1")
+        letting_go.join()
+    assert describe(folder, store) == CURRENT
+
+
+def test_files_that_lack_somebody_are_not_used_though_nobody_can_write(gallery: Path, tmp_path: Path) -> None:
+    """A database from before somebody was forgotten, and the lock held: the index is made in memory, whole."""
+    folder, database = gallery / INDEX_NAME, gallery / DATABASE_NAME
+    shutil.copy(database, tmp_path / "copy")
+    with Store.open(database) as store:
+        open_index(folder, store)
+        forget(store, folder, "Person4")
+    for file in gallery.glob(f"{DATABASE_NAME}*"):
+        file.unlink()
+    shutil.copy(tmp_path / "copy", database)
+    with Store.open(database) as store, IndexFolder(folder).writing():
+        assert answers(open_index(folder, store), store, NAMES) == expected(store, NAMES)
+
+
 def test_a_reader_waits_for_a_stamp_that_is_about_to_come(store: Store, folder: Path) -> None:
     """The ids say somebody is dead and the stamp does not yet: the files are used once it does."""
     open_index(folder, store, limit=CODES)
