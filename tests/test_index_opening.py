@@ -144,6 +144,20 @@ def test_both_kinds_answer_as_the_reference(store: Store, folder: Path, limit: i
     assert describe(folder, store) == "behind by 3"
 
 
+def test_base_and_tail_are_one_list(store: Store, folder: Path) -> None:
+    """Whatever is asked for, the best of both come, best first, as from one index."""
+    open_index(folder, store)
+    enroll(store, "Late", "Person3-2", "Later")
+    index, rows, reference = open_index(folder, store), store.templates(), NumpyIndex()
+    reference.add(rows.ids, rows.vectors)
+    probes = np.stack([vector_of(name) for name in ("Late", "Person3", "Person7")])
+    for k in (1, 2, 5, 15, 99):
+        found, ids = index.search(probes, k)
+        wanted, wanted_ids = reference.search(probes, k)
+        np.testing.assert_array_equal(ids, wanted_ids)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
 def test_many_templates_as_codes_have_recall_and_exact_similarities(tmp_path: Path) -> None:
     """3000 templates of 600 people: the nearest member is the reference's, and so is the similarity."""
     from benchmarks.search import around, make_gallery, members
