@@ -144,6 +144,20 @@ def test_both_kinds_answer_as_the_reference(store: Store, folder: Path, limit: i
     assert describe(folder, store) == "behind by 3"
 
 
+def test_base_and_tail_are_one_list(store: Store, folder: Path) -> None:
+    """Whatever is asked for, the best of both come, best first, as from one index."""
+    open_index(folder, store)
+    enroll(store, "Late", "Person3-2", "Later")
+    index, rows, reference = open_index(folder, store), store.templates(), NumpyIndex()
+    reference.add(rows.ids, rows.vectors)
+    probes = np.stack([vector_of(name) for name in ("Late", "Person3", "Person7")])
+    for k in (1, 2, 5, 15, 99):
+        found, ids = index.search(probes, k)
+        wanted, wanted_ids = reference.search(probes, k)
+        np.testing.assert_array_equal(ids, wanted_ids)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
 def test_many_templates_as_codes_have_recall_and_exact_similarities(tmp_path: Path) -> None:
     """3000 templates of 600 people: the nearest member is the reference's, and so is the similarity."""
     from benchmarks.search import around, make_gallery, members
@@ -644,6 +658,33 @@ def test_reading_never_waits_and_forgetting_waits_a_while(
         holder.stdin.close()
         holder.wait()
     forget(store, folder, "Person1")
+
+
+def test_forgetting_waits_for_a_writer_that_ends(store: Store, folder: Path) -> None:
+    """Somebody who appends for a moment is no reason to refuse."""
+    open_index(folder, store)
+    with start(HOLDING, folder) as holder:
+        assert line_of(holder) == "held"
+        assert holder.stdin is not None
+        letting_go = Timer(0.3, holder.stdin.close)
+        letting_go.start()
+        forget(store, folder, "Person1")
+        letting_go.join()
+    assert describe(folder, store) == CURRENT
+
+
+def test_files_that_lack_somebody_are_not_used_though_nobody_can_write(gallery: Path, tmp_path: Path) -> None:
+    """A database from before somebody was forgotten, and the lock held: the index is made in memory, whole."""
+    folder, database = gallery / INDEX_NAME, gallery / DATABASE_NAME
+    shutil.copy(database, tmp_path / "copy")
+    with Store.open(database) as store:
+        open_index(folder, store)
+        forget(store, folder, "Person4")
+    for file in gallery.glob(f"{DATABASE_NAME}*"):
+        file.unlink()
+    shutil.copy(tmp_path / "copy", database)
+    with Store.open(database) as store, IndexFolder(folder).writing():
+        assert answers(open_index(folder, store), store, NAMES) == expected(store, NAMES)
 
 
 def test_a_reader_waits_for_a_stamp_that_is_about_to_come(store: Store, folder: Path) -> None:
