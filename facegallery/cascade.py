@@ -9,11 +9,9 @@ Boxes are rows of left, top, right, bottom in the photo's frame, float32 as in f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -36,6 +34,9 @@ FIRST_THRESHOLD, SECOND_THRESHOLD, THIRD_THRESHOLD = 0.6, 0.7, 0.7
 
 _SECOND_SIDE_PX, _THIRD_SIDE_PX = 24, 48
 
+_TOGETHER_PIXELS = 1_000_000
+"""Pixels of pieces that are made before the first network is shown them, at 12 bytes each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:
@@ -52,7 +53,6 @@ class Networks:
         second_batch: Crops that the second network is given at once, at most. The default is torch's best: 256 of them
             take 1.6 times as long each.
         third_batch: The same for the third.
-        n_at_once: Calls, also of one network, that may run side by side in threads.
     """
 
     first: Network
@@ -61,7 +61,6 @@ class Networks:
     first_sides: tuple[int, ...] = ()
     second_batch: int = 64
     third_batch: int = 16
-    n_at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,35 +94,10 @@ def find_faces(photos: Sequence[Pixels], smallest_px: Sequence[float], networks:
     """
     if not photos:
         return []
-    with _side_by_side(networks.n_at_once) as each:
-        tables = each(SummedArea, photos)
-        first = _first_stage(tables, smallest_px, networks, each)
-        second = _second_stage(tables, first, networks, each)
-        return _third_stage(tables, second, networks, each)
-
-
-# --- threads ------------------------------------------------------------------------------------------------------
-
-_Job = TypeVar("_Job")
-_Answer = TypeVar("_Answer")
-
-
-class Each(Protocol):
-    """``map`` that returns a list."""
-
-    def __call__(self, work: Callable[[_Job], _Answer], jobs: Iterable[_Job], /) -> list[_Answer]:
-        """Answers in the order of the jobs."""
-        ...
-
-
-@contextmanager
-def _side_by_side(n_at_once: int) -> Iterator[Each]:
-    """A map that runs up to ``n_at_once`` jobs at a time: NumPy and the networks let go of Python's lock."""
-    if n_at_once == 1:
-        yield lambda work, jobs: [work(job) for job in jobs]
-        return
-    with ThreadPoolExecutor(n_at_once) as pool:
-        yield lambda work, jobs: list(pool.map(work, jobs))
+    tables = [SummedArea(photo) for photo in photos]
+    first = [_first_stage(table, side, networks) for table, side in zip(tables, smallest_px, strict=True)]
+    second = _second_stage(tables, first, networks)
+    return _third_stage(tables, second, networks)
 
 
 # --- stages -------------------------------------------------------------------------------------------------------
@@ -137,37 +111,45 @@ class _Candidates:
     scores: Floats
     moves: Floats
 
-    @classmethod
-    def none(cls) -> _Candidates:
-        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 4), np.float32))
 
-
-def _first_stage(
-    tables: Sequence[SummedArea], smallest_px: Sequence[float], networks: Networks, each: Each
-) -> list[Floats]:
-    """Candidate boxes of each photo, square, shape (n, 4)."""
-    levels = [
-        Level(table, scale)
-        for table, side in zip(tables, smallest_px, strict=True)
-        for scale in pyramid_scales(table.height, table.width, side)
-    ]
-    pieces = [(level, piece) for level in levels for piece in level.pieces(networks.first_sides)]
+def _first_stage(table: SummedArea, smallest_px: float, networks: Networks) -> Floats:
+    """Candidate boxes of one photo, square, shape (n, 4)."""
+    levels = [Level(table, scale) for scale in pyramid_scales(table.height, table.width, smallest_px)]
+    if not levels:
+        return np.empty((0, 4), np.float32)
     answers: dict[Level, list[Cells]] = {level: [] for level in levels}
-    for (level, _), answer in zip(pieces, each(lambda job: _look(*job, networks.first), pieces), strict=True):
-        answers[level].append(answer)
-    candidates = each(lambda level: _candidates(level.scale, answers[level]), levels)
-    of_photo = {id(table): [_Candidates.none()] for table in tables}
-    for level, found in zip(levels, candidates, strict=True):
-        of_photo[id(level.table)].append(found)
-    return each(lambda table: _joined(of_photo[id(table)]), tables)
+    for some in _together([(level, piece) for level in levels for piece in level.pieces(networks.first_sides)]):
+        # Pieces first and then their answers: between calls in a row the network's threads do not fall asleep.
+        shown = [_shown(level, piece) for level, piece in some]
+        for (level, piece), (moves, probabilities) in zip(some, map(networks.first, shown), strict=True):
+            answers[level].append(_found(piece, moves, probabilities))
+    return _joined([_candidates(level.scale, answers[level]) for level in levels])
 
 
-def _look(level: Level, piece: Piece, network: Network) -> Cells:
-    """What the first network finds in one piece of a level."""
+def _together(pieces: Sequence[tuple[Level, Piece]]) -> Iterator[list[tuple[Level, Piece]]]:
+    """Pieces in lots of about ``_TOGETHER_PIXELS``."""
+    lot: list[tuple[Level, Piece]] = []
+    n_pixels = 0
+    for level, piece in pieces:
+        lot.append((level, piece))
+        n_pixels += piece.rows.size * piece.columns.size
+        if n_pixels >= _TOGETHER_PIXELS:
+            yield lot
+            lot, n_pixels = [], 0
+    if lot:
+        yield lot
+
+
+def _shown(level: Level, piece: Piece) -> Floats:
+    """A piece as the first network's input: shape (1, 3, h, w)."""
     values = np.zeros((1, 3, piece.rows.size, piece.columns.size), np.float32)
     shown = level.table.level(level.height, level.width, rows=piece.rows.shown, columns=piece.columns.shown)
     values[0, :, piece.rows.n_before :, piece.columns.n_before :] = _standardized(shown)
-    moves, probabilities = network(values)
+    return values
+
+
+def _found(piece: Piece, moves: Floats, probabilities: Floats) -> Cells:
+    """What the first network found in one piece of a level."""
     new = (piece.rows.new_cells, piece.columns.new_cells)
     probabilities, moves = probabilities[0, 1][new], moves[0][:, new[0], new[1]]
     row, column = np.nonzero(probabilities >= FIRST_THRESHOLD)
@@ -202,15 +184,13 @@ def _joined(levels: Sequence[_Candidates]) -> Floats:
     return _squared(boxes + moves * np.concatenate([sides, sides], axis=1))
 
 
-def _second_stage(
-    tables: Sequence[SummedArea], candidates: Sequence[Floats], networks: Networks, each: Each
-) -> list[Floats]:
+def _second_stage(tables: Sequence[SummedArea], candidates: Sequence[Floats], networks: Networks) -> list[Floats]:
     """Candidates that the second network takes for faces: for each photo square boxes, shape (n, 4)."""
     of_photo, boxes, crops = _with_crops(tables, candidates)
     if not len(boxes):
         return [boxes] * len(tables)
     crops_of = _Crops(tables, of_photo, crops, _SECOND_SIDE_PX)
-    moves, probabilities = _in_batches(crops_of, networks.second_batch, networks.second, each)
+    moves, probabilities = _in_batches(crops_of, networks.second_batch, networks.second)
     stage = []
     for photo in range(len(tables)):
         passed = np.flatnonzero((of_photo == photo) & (probabilities[:, 1] > SECOND_THRESHOLD))
@@ -219,15 +199,13 @@ def _second_stage(
     return stage
 
 
-def _third_stage(
-    tables: Sequence[SummedArea], candidates: Sequence[Floats], networks: Networks, each: Each
-) -> list[Found]:
+def _third_stage(tables: Sequence[SummedArea], candidates: Sequence[Floats], networks: Networks) -> list[Found]:
     """The faces of each photo."""
     of_photo, boxes, crops = _with_crops(tables, candidates)
     if not len(boxes):
         return [Found(boxes, boxes[:, 0], np.empty((0, 5, 2), np.float32)) for _ in tables]
     crops_of = _Crops(tables, of_photo, crops, _THIRD_SIDE_PX)
-    moves, points, probabilities = _in_batches(crops_of, networks.third_batch, networks.third, each)
+    moves, points, probabilities = _in_batches(crops_of, networks.third_batch, networks.third)
     stage = []
     for photo in range(len(tables)):
         passed = np.flatnonzero((of_photo == photo) & (probabilities[:, 1] > THIRD_THRESHOLD))
@@ -279,10 +257,10 @@ class _Crops:
         return _standardized(np.concatenate(parts))
 
 
-def _in_batches(crops: _Crops, n_in_batch: int, network: Network, each: Each) -> list[Floats]:
+def _in_batches(crops: _Crops, n_in_batch: int, network: Network) -> list[Floats]:
     """Answers of a network for all crops."""
-    batches = [slice(start, start + n_in_batch) for start in range(0, len(crops.boxes), n_in_batch)]
-    answers = each(lambda rows: network(crops.batch(rows)), batches)
+    batches = (slice(start, start + n_in_batch) for start in range(0, len(crops.boxes), n_in_batch))
+    answers = [network(crops.batch(rows)) for rows in batches]
     return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 
 

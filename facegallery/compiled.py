@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,6 @@ class Recipe:
         module: Loads the network in torch, in eval mode on the CPU; called when there is no file yet.
         takes_crops: The input is pixels, (n, h, w, 3), uint8, RGB, which are brought to (n, 3, h, w),
             (x - 127.5) / 128. Otherwise it is float32 as the module takes it.
-        n_at_once: Calls that may run side by side, each on its share of the threads.
     """
 
     name: str
@@ -65,18 +64,15 @@ class Recipe:
     precision: Precision
     module: Callable[[], torch.nn.Module]
     takes_crops: bool = False
-    n_at_once: int = 1
 
 
 class CompiledNetwork:
-    """A network ready to run. Several threads may call it."""
+    """A network ready to run, with all threads. Callers in several threads wait for each other."""
 
-    def __init__(self, compiled: Any, *, n_at_once: int, name: str) -> None:
+    def __init__(self, compiled: Any, name: str) -> None:
+        self._request = compiled.create_infer_request()
         self._name = name
-        self._compiled = compiled
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(n_at_once):
-            self._idle.put(compiled.create_infer_request())
+        self._busy = Lock()
 
     def __call__(self, values: NDArray[Any]) -> tuple[Floats, ...]:
         """Run it.
@@ -90,14 +86,12 @@ class CompiledNetwork:
         Raises:
             RuntimeUnavailable: OpenVINO cannot.
         """
-        request = self._idle.get()
-        try:
-            outputs = request.infer([values], share_inputs=True, share_outputs=True)
-            return tuple(np.array(outputs[place]) for place in range(len(outputs)))
-        except RuntimeError as error:
-            raise _unavailable(self._name, error) from error
-        finally:
-            self._idle.put(request)
+        with self._busy:
+            try:
+                outputs = self._request.infer([values], share_inputs=True, share_outputs=True)
+                return tuple(np.array(outputs[place]) for place in range(len(outputs)))
+            except RuntimeError as error:
+                raise _unavailable(self._name, error) from error
 
 
 def open_network(recipe: Recipe) -> CompiledNetwork:
@@ -114,12 +108,12 @@ def open_network(recipe: Recipe) -> CompiledNetwork:
         compiled = _kept(path, openvino, core, config)
         if compiled is None:
             compiled = core.compile_model(_converted(recipe, openvino), "CPU", config)
-            _require_agreement(recipe, CompiledNetwork(compiled, n_at_once=1, name=recipe.name))
+            _require_agreement(recipe, CompiledNetwork(compiled, recipe.name))
             with suppress(OSError):  # a cache: a folder that cannot be written costs the next start some seconds
                 _keep(path, compiled.export_model())
     except RuntimeError as error:
         raise _unavailable(recipe.name, error) from error
-    return CompiledNetwork(compiled, n_at_once=recipe.n_at_once, name=recipe.name)
+    return CompiledNetwork(compiled, recipe.name)
 
 
 def prepare(recipe: Recipe) -> bool:
@@ -191,7 +185,7 @@ def _capabilities(core: Any) -> Sequence[str]:
 
 def _config(recipe: Recipe) -> dict[str, Any]:
     hint = "bf16" if recipe.precision is Precision.BF16 else "f32"
-    return {**limit_openvino(recipe.n_at_once), "INFERENCE_PRECISION_HINT": hint}
+    return {**limit_openvino(), "INFERENCE_PRECISION_HINT": hint}
 
 
 def _path(recipe: Recipe, core: Any) -> Path:

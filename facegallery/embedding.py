@@ -130,8 +130,7 @@ class CompiledEmbedder:
         starts = [(start, BATCH) for start in range(0, n_in_batches, BATCH)]
         starts += [(start, 1) for start in range(n_in_batches, len(crops))]
         rows = [self._network(n)(np.ascontiguousarray(crops[start : start + n]))[0] for start, n in starts]
-        # Once more, in float32: a length computed in bf16 has but three digits.
-        return _joined([row / np.linalg.norm(row, axis=1, keepdims=True) for row in rows], self._model, self._path)
+        return _joined([unit(row) for row in rows], self._model, self._path)
 
     def _network(self, n_crops: int) -> CompiledNetwork:
         """The network for exactly so many crops."""
@@ -150,6 +149,13 @@ def recipe(path: Path, model: ModelIdentity, precision: Precision, n_crops: int)
         module=lambda: load_network(path, name=model.name, sha256=model.fingerprint),
         takes_crops=True,
     )
+
+
+def unit(embeddings: Vectors) -> Vectors:
+    """Rows scaled to unit length in float32. The network's own scaling is OpenVINO's to compute in bf16, in which a length
+    has but three digits; the version this was written with does not.
+    """
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
 def _joined(batches: list[Vectors], model: ModelIdentity, path: Path) -> Vectors:

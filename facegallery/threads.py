@@ -31,11 +31,11 @@ def limit_faiss() -> int:
     return int(faiss.omp_get_max_threads())
 
 
-def limit_openvino(n_at_once: int) -> dict[str, Any]:
-    """OpenVINO's settings for a network that up to ``n_at_once`` threads call side by side, each for its share."""
+def limit_openvino() -> dict[str, Any]:
+    """OpenVINO's settings for a network: all its threads work on one call."""
     return {
         "INFERENCE_NUM_THREADS": n_threads(),
-        "NUM_STREAMS": n_at_once,
+        "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,  # the decoder, the store and other programs want processors too
     }
 

@@ -122,8 +122,11 @@ class _Watched:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.shown: list[tuple[int, ...]] = []
+        self.first_values: NDArray[np.float32] = np.empty(0, np.float32)
 
     def __call__(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        if not self.shown:
+            self.first_values = values.copy()
         self.shown.append(values.shape)
         assert values.dtype == np.float32
         return self.network(values)
@@ -156,6 +159,25 @@ def test_photos_share_batches_and_not_faces() -> None:
         assert sum(sizes) == sum(alone_sizes)
         assert sizes[:-1] == [most] * (len(sizes) - 1)
         assert len(sizes) < len(alone_sizes)
+
+
+def test_equal_candidates_are_taken_in_the_levels_order() -> None:
+    """Of candidates with the same score the one higher up, then further left, is taken first, as in the whole level,
+    however the level is cut: here all cells have one score, and boxes are moved by where their cell lies.
+    """
+    networks = torch_networks()
+
+    def same_everywhere(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        moves, probabilities = networks.first(values)
+        return np.zeros_like(moves), np.full_like(probabilities, 0.9)
+
+    pixels = pixels_of(GROUP, (300, 260))
+    shown = [_Watched(networks.second) for _ in range(2)]
+    for sides, second in zip(((), (24, 32, 64)), shown, strict=True):
+        find_faces([pixels], [40], Networks(same_everywhere, second, networks.third, first_sides=sides))
+    whole, pieces = (sum(shape[0] for shape in second.shown) for second in shown)
+    assert whole == pieces
+    np.testing.assert_array_equal(shown[0].first_values, shown[1].first_values)
 
 
 def test_no_photos_no_faces() -> None:
