@@ -152,10 +152,13 @@ def recipe(path: Path, model: ModelIdentity, precision: Precision, n_crops: int)
 
 
 def unit(embeddings: Vectors) -> Vectors:
-    """Rows scaled to unit length in float32. The network's own scaling is OpenVINO's to compute in bf16, in which a length
-    has but three digits; the version this was written with does not.
+    """Rows scaled to unit length in float32.
+
+    The network scales them itself, but OpenVINO may compute that in bf16, in which a length has but three digits. The
+    version this was written with does not; none promises it.
     """
-    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    scaled: Vectors = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return scaled
 
 
 def _joined(batches: list[Vectors], model: ModelIdentity, path: Path) -> Vectors:
