@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 from pathlib import Path
 
 GALLERY_VARIABLE = "FACEGALLERY_GALLERY"
@@ -46,12 +45,12 @@ def networks_cache_folder() -> Path:
 
 def bundled(name: str) -> Path:
     """Path of a file or folder that travels inside the package's ``data``."""
-    return Path(str(resources.files("facegallery"))) / "data" / name
+    return _package() / "data" / name
 
 
 def migrations_folder() -> Path:
     """The Alembic scripts: inside the package when installed from a wheel, beside it in a checkout."""
-    package = Path(str(resources.files("facegallery")))
+    package = _package()
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 
@@ -64,6 +63,12 @@ def n_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _package() -> Path:
+    from importlib import resources  # most commands look for no file of the package
+
+    return Path(str(resources.files("facegallery")))
 
 
 def _user_data_folder() -> Path:
