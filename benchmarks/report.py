@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from benchmarks.rows import AnyRow, NotMeasured, Row
+from benchmarks.rows import AnyRow, Ceiling, Check, NotMeasured, Row
 from benchmarks.timing import Quotient, Target
 
 BEGIN = "<!-- results: 'make bench' writes what follows -->"
@@ -79,4 +79,8 @@ def _time(seconds: float, n_photos: int | None) -> str:
 
 
 def _checks(row: Row) -> list[str]:
-    return [f"{check.what}: {check.value:.6f} (wanted ≥ {check.least})" for check in row.checks]
+    return [f"{check.what}: {check.value:.6f} (wanted {_bound(check)})" for check in row.checks]
+
+
+def _bound(check: Check | Ceiling) -> str:
+    return f"≥ {check.least}" if isinstance(check, Check) else f"≤ {check.most}"

@@ -29,6 +29,26 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """A number beside the times that must not grow too large for them to count.
+
+    Attributes:
+        what: What the number is.
+        value: The number.
+        most: What it may reach.
+    """
+
+    what: str
+    value: float
+    most: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it stays there; a number that is not one does not."""
+        return self.value <= self.most
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One comparison.
 
@@ -47,7 +67,7 @@ class Row:
     target: Target
     pairs: Pairs
     n_photos: int | None = None
-    checks: tuple[Check, ...] = ()
+    checks: tuple[Check | Ceiling, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property

@@ -1,11 +1,12 @@
 """Measure search at size: opening, one probe against FAISS's flat index, recall, memory, adding and forgetting.
 
-    python benchmarks/search.py                     # 200,000 members with 5 templates: 5 GB of disk, 6 of memory
+    python benchmarks/search.py                     # 200,000 members with 5 templates: 6 GB of disk, 6 of memory
     python benchmarks/search.py --members 20000
 
 Members are random unit vectors, and two templates of one member have a cosine of about 0.7. All use as
 many threads as facegallery gives FAISS (``FACEGALLERY_THREADS``). With two, FAISS 1.15's flat index takes twice as long
-for a single probe as with one, so that its time with one is given beside.
+for a single probe as with one, so that its time with one is given beside. ``benchmarks.searching`` puts the figures
+into the table of all benchmarks; this file imports nothing from there, so that it can be run by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -37,9 +39,25 @@ from facegallery.store import Store
 
 MODEL = ModelIdentity("starter", "0" * 64)
 N_PROBES = 500
-N_TIMES = 21
+N_TIMES, N_OPENINGS = 21, 11
 MEMBER_COSINE = 0.7
+PROCESS_STATUS = Path("/proc/self/status")
+"""Where a process reads how much memory it has."""
+
 ADDED = "2026-11-21 00:00:00.000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was found out about one gallery.
+
+    Attributes:
+        figures: By part and name.
+        times_ms: Of one probe, by the way it was searched; those of one place were taken one right after the other.
+    """
+
+    figures: dict[str, dict[str, float]]
+    times_ms: dict[str, tuple[float, ...]]
 
 
 def members(n_members: int, n_templates: int, *, seed: int = 0) -> Iterator[Vectors]:
@@ -94,8 +112,14 @@ def make_gallery(folder: Path, batches: Iterator[Vectors], n_templates: int, *, 
         raw.execute("UPDATE gallery_settings SET revision = revision + 1, state = lower(hex(randomblob(16)))")
 
 
-def against_flat(folder: Path, vectors: Vectors, probes: Vectors) -> dict[str, float]:
-    """One probe at a time, in turns with FAISS's flat index on the same vectors: medians in ms, and recall@1."""
+def against_flat(
+    folder: Path, vectors: Vectors, probes: Vectors
+) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
+    """One probe at a time, in turns with FAISS's flat index on the same vectors.
+
+    Returns:
+        Recall@1 and medians in ms, and all times in ms by the way of searching.
+    """
     faiss = load_faiss()
     flat = faiss.IndexFlatIP(EMBEDDING_SIZE)
     flat.add(vectors)
@@ -113,19 +137,23 @@ def against_flat(folder: Path, vectors: Vectors, probes: Vectors) -> dict[str, f
         times = _in_turns(ways, probes[:: max(1, len(probes) // N_TIMES)][:N_TIMES])
     hits = np.array(found) == nearest
     half = len(probes) // 2
-    return {
-        **times,
-        "times_faster": times["flat_ms"] / times["search_ms"],
-        "times_faster_than_one_thread": times["flat_one_thread_ms"] / times["search_ms"],
+    medians = {name: median(each) for name, each in times.items()}
+    figures = {
+        **medians,
+        "times_faster": medians["flat_ms"] / medians["search_ms"],
+        "times_faster_than_one_thread": medians["flat_one_thread_ms"] / medians["search_ms"],
+        "n_threads": n_threads(),
         "recall_members": float(hits[:half].mean()),
         "recall_strangers": float(hits[half:].mean()),
         "n_probes_each": half,
     }
+    return figures, times
 
 
 def opening(folder: Path) -> dict[str, float]:
-    """A new process opens the gallery and answers one probe: seconds, and how much memory that took."""
-    return {key: float(value) for key, value in json.loads(_run_in_new_process(_OPENING, folder)).items()}
+    """A new process opens the gallery and answers one probe: seconds, and how much memory that took. Medians."""
+    found = [json.loads(_run_in_new_process(_OPENING, folder)) for _ in range(N_OPENINGS)]
+    return {key: float(median(each[key] for each in found)) for key in found[0]}
 
 
 def changing(folder: Path, n_templates: int, per_member: int) -> dict[str, float]:
@@ -151,11 +179,13 @@ def changing(folder: Path, n_templates: int, per_member: int) -> dict[str, float
     return {name: median(each) for name, each in times.items()}
 
 
-def measure(n_members: int, per_member: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Make a gallery and measure everything about it; what ``make bench`` keeps."""
+def measure(n_members: int, per_member: int, folder: Path) -> Measured:
+    """Make a gallery and measure everything about it; what is under way is said on standard error."""
+    _say(f"making a gallery of {n_members * per_member} templates")
     started = time.perf_counter()
     make_gallery(folder, members(n_members, per_member), per_member)
     made = time.perf_counter() - started
+    _say("building its index")
     started = time.perf_counter()
     with Store.open(folder / DATABASE_NAME) as store:
         refresh(folder / INDEX_NAME, store)
@@ -165,8 +195,12 @@ def measure(n_members: int, per_member: int, folder: Path) -> dict[str, dict[str
     known = around(vectors[rng.integers(0, len(vectors), N_PROBES)], rng)
     strangers = units(rng.standard_normal((N_PROBES, EMBEDDING_SIZE)))
     on_disk = sum(file.stat().st_size for file in (folder / INDEX_NAME).iterdir())
+    _say("opening it in new processes")
     opened = opening(folder)
-    return {
+    _say("searching")
+    one_probe, times_ms = against_flat(folder, vectors, np.concatenate((known, strangers)))
+    _say("enrolling and forgetting")
+    figures = {
         "gallery": {"n_templates": len(vectors), "made_s": made, "index_built_s": built},
         "memory": {
             "share_of_flat_on_disk": on_disk / vectors.nbytes,
@@ -174,9 +208,10 @@ def measure(n_members: int, per_member: int, folder: Path) -> dict[str, dict[str
             "share_of_flat_at_most": opened.pop("peak_bytes") / vectors.nbytes,
         },
         "opening": opened,
-        "one_probe": against_flat(folder, vectors, np.concatenate((known, strangers))),
+        "one_probe": one_probe,
         "changing": changing(folder, len(vectors), per_member),
     }
+    return Measured(figures, times_ms)
 
 
 def main() -> int:
@@ -190,7 +225,7 @@ def main() -> int:
     results = []
     for n_members in options.members:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            results.append(measure(n_members, options.templates, Path(folder) / "gallery"))
+            results.append(measure(n_members, options.templates, Path(folder) / "gallery").figures)
         for part, figures in results[-1].items():
             print(part)
             for name, figure in figures.items():
@@ -225,6 +260,10 @@ with Gallery.open(sys.argv[1]) as gallery:
 """
 
 
+def _say(what: str) -> None:
+    print(f"search: {what}", file=sys.stderr, flush=True)
+
+
 def _run_in_new_process(script: str, folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     started = time.perf_counter()
@@ -239,14 +278,16 @@ def _flat_search(flat: Any, probe: Vectors, threads: int) -> None:
     flat.search(probe, 2)
 
 
-def _in_turns(ways: dict[str, Callable[[Vectors], object]], probes: Vectors) -> dict[str, float]:
+def _in_turns(ways: dict[str, Callable[[Vectors], object]], probes: Vectors) -> dict[str, tuple[float, ...]]:
+    for way in ways.values():  # once, so that the first round finds everything warm as the others do
+        way(probes[:1])
     times: dict[str, list[float]] = {name: [] for name in ways}
     for probe in probes:
         for name, way in ways.items():
             started = time.perf_counter()
             way(probe[np.newaxis])
             times[name].append(1000 * (time.perf_counter() - started))
-    return {name: median(each) for name, each in times.items()}
+    return {name: tuple(each) for name, each in times.items()}
 
 
 def _forget(folder: Path, store: Store, member: str) -> None:

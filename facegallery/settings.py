@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 from pathlib import Path
 
 GALLERY_VARIABLE = "FACEGALLERY_GALLERY"
@@ -49,12 +48,12 @@ def networks_cache_folder() -> Path:
 
 def bundled(name: str) -> Path:
     """Path of a file or folder that travels inside the package's ``data``."""
-    return Path(str(resources.files("facegallery"))) / "data" / name
+    return _package() / "data" / name
 
 
 def migrations_folder() -> Path:
     """The Alembic scripts: inside the package when installed from a wheel, beside it in a checkout."""
-    package = Path(str(resources.files("facegallery")))
+    package = _package()
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 
@@ -77,6 +76,12 @@ def n_workers() -> int:
     """Processes that may work on a folder of photos: ``FACEGALLERY_WORKERS``, else one a processor, within reason."""
     named = os.environ.get(WORKERS_VARIABLE, "")
     return int(named) if named.isdigit() and int(named) > 0 else min(n_threads(), MOST_WORKERS)
+
+
+def _package() -> Path:
+    from importlib import resources  # most commands look for no file of the package
+
+    return Path(str(resources.files("facegallery")))
 
 
 def _user_data_folder() -> Path:

@@ -12,7 +12,9 @@ import pytest
 from benchmarks.__main__ import README, main
 from benchmarks.photos import PhotoSet, first_photos, photo_paths
 from benchmarks.report import BEGIN, END, document, replaced, table
-from benchmarks.rows import Check, NotMeasured, Row
+from benchmarks.rows import Ceiling, Check, NotMeasured, Row
+from benchmarks.search import Measured
+from benchmarks.searching import N_TEMPLATES, rows_of
 from benchmarks.timing import Pairs, Quotient, Target, in_turns
 from benchmarks.waiting import faster_policy
 from benchmarks.workers import SideFailed, Worker, from_nothing, peer_environment
@@ -75,6 +77,50 @@ def test_a_failed_check_is_not_met_however_fast() -> None:
     assert Row("w", "p", FAST, PAIRS, checks=(good,)).is_met
     assert not Row("w", "p", FAST, PAIRS, checks=(good, bad)).is_met
     assert not Row("w", "p", FAST, PAIRS, checks=(Check("cosine", float("nan"), 0.9999),)).is_met
+
+
+@pytest.mark.parametrize(("value", "is_met"), [(0.1, True), (0.55, True), (0.56, False), (float("nan"), False)])
+def test_what_must_not_grow_too_large_is_a_check_too(value: float, is_met: bool) -> None:
+    """The most itself is met; the table and the JSON say that less is wanted."""
+    row = Row("w", "p", FAST, PAIRS, checks=(Ceiling("memory", value, 0.55),))
+    assert row.is_met is is_met
+    assert f"memory: {value:.6f} (wanted ≤ 0.55)" in table({}, [row])
+    assert "'most': 0.55" in str(row.fields()["checks"])
+
+
+def searched(n_templates: int = N_TEMPLATES, n_threads: int = 2, recall: float = 1.0, memory: float = 0.07) -> Measured:
+    return Measured(
+        {
+            "gallery": {"n_templates": n_templates},
+            "memory": {"share_of_flat_at_most": memory},
+            "opening": {"open_s": 0.3, "process_s": 0.8},
+            "one_probe": {
+                "n_threads": n_threads, "n_probes_each": 500, "recall_members": 1.0, "recall_strangers": recall,
+            },
+        },
+        {"search_ms": (10.0, 8.0), "flat_ms": (160.0, 160.0), "flat_one_thread_ms": (70.0, 72.0)},
+    )  # fmt: skip
+
+
+def test_search_is_told_beside_as_many_threads_and_beside_one() -> None:
+    """Two rows of the same times of ours; with one thread there is nothing else to compare with."""
+    same, single = rows_of(searched())
+    assert (same.peer, single.peer) == ("FAISS flat (IndexFlatIP), 2 threads", "FAISS flat (IndexFlatIP), 1 thread")
+    assert (same.spread.median, single.spread.median) == (18.0, 8.0)
+    assert (same.is_met, single.is_met) == (True, False)
+    assert same.pairs.ours_s == single.pairs.ours_s == (0.01, 0.008)
+    assert len(rows_of(searched(n_threads=1))) == 1
+
+
+def test_fast_search_is_not_met_without_recall_and_little_memory() -> None:
+    """A stranger's nearest that is missed, or an index as large as the flat one, is no gain."""
+    assert [rows_of(each)[0].is_met for each in (searched(recall=0.994), searched(memory=0.6))] == [False, False]
+
+
+def test_search_among_fewer_templates_says_so() -> None:
+    """A trial's row cannot be taken for the one that is wanted."""
+    assert rows_of(searched())[0].what == "search one probe among 1,000,000 templates"
+    assert rows_of(searched(20_000))[0].what.startswith("search one probe among 20,000 templates (a trial")
 
 
 def test_table_has_every_row_also_those_not_measured() -> None:

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facegallery.domain import Candidate, Decision, EnrolledFace, Face, Member, ScoreRule, SkippedPhoto
-from facegallery.gallery.detecting import DetectedPhoto
-from facegallery.gallery.identification import IdentifiedPhoto
-from facegallery.gallery.verification import Verification
+
+if TYPE_CHECKING:  # these import numpy and Pillow, which members are told without
+    from facegallery.gallery.detecting import DetectedPhoto
+    from facegallery.gallery.identification import IdentifiedPhoto
+    from facegallery.gallery.verification import Verification
 
 CSV_COLUMNS = (
     "path",
@@ -83,7 +85,7 @@ def identification_document(
                 ],
             }
             for photo in results
-            if isinstance(photo, IdentifiedPhoto)
+            if not isinstance(photo, SkippedPhoto)
         ],
         "skipped": [skipped_fields(entry) for entry in results if isinstance(entry, SkippedPhoto)],
     }

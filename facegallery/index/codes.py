@@ -120,10 +120,10 @@ class CodeRows:
         wanted = min(k, self.count)
         if wanted == 0 or len(probes) == 0:
             return np.empty((len(probes), wanted), np.float32), np.empty((len(probes), wanted), np.int64)
-        load_faiss()  # sets its threads
         turned = rotate(probes)
 
         def scan(part: Any) -> tuple[Vectors, Ids]:
+            load_faiss(len(probes))  # sets the threads of the thread that this runs in
             similarities, slots = part.search(turned, min(wanted, part.ntotal))
             return similarities, slots
 

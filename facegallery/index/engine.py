@@ -10,9 +10,12 @@ from facegallery.domain import EMBEDDING_SIZE, Vectors
 from facegallery.threads import limit_faiss
 
 
-def load_faiss() -> Any:
-    """FAISS, imported when it is first needed. Untyped: its own types come and go with its versions."""
-    limit_faiss()
+def load_faiss(n_probes: int | None = None) -> Any:
+    """FAISS, imported when it is first needed, with threads for so many probes in the calling thread.
+
+    Untyped: its own types come and go with its versions.
+    """
+    limit_faiss(n_probes)
     import faiss
 
     return faiss

@@ -59,7 +59,7 @@ class ExactRows:
         wanted = min(k, self.count)
         if wanted == 0 or len(probes) == 0:
             return np.empty((len(probes), wanted), np.float32), np.empty((len(probes), wanted), np.int64)
-        faiss = load_faiss()
+        faiss = load_faiss(len(probes))
         asked, probes = wanted, np.ascontiguousarray(probes)
         while True:
             # FAISS cuts anywhere among equal similarities: ask for more until each row's last answer is a lesser one.

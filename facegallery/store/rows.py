@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -199,7 +198,7 @@ def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
 
 def templates_of(connection: Connection, template_ids: Ids) -> Sequence[Row[int, str, bytes]]:
     """Id, member's name and vector of those of these templates that are there."""
-    wanted = json.dumps(np.sort(template_ids).tolist())  # in the order in which they lie in the file
+    wanted = json.dumps(sorted(template_ids.tolist()))  # in the order in which they lie in the file
     return connection.execute(_TEMPLATES_OF, {"ids": wanted}).all()
 
 

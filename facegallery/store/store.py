@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 from sqlalchemy import Connection, Engine, func, select, update
 
 from facegallery.domain import (
@@ -197,6 +196,8 @@ class Store:
 
     def templates_of(self, template_ids: Ids) -> TemplateSet:
         """These templates, as of one revision, in no order. Ids that are not there (any more) are left out."""
+        import numpy as np  # here and below: members are listed without it
+
         with self._read() as connection:
             found = rows.templates_of(connection, template_ids)
             return TemplateSet(
@@ -213,6 +214,8 @@ class Store:
 
     def template_ids(self, up_to: int) -> Ids:
         """Ids of the templates that are there, up to this one: shape (n,), int64, ascending."""
+        import numpy as np
+
         with self._read() as connection:
             return np.sort(np.fromiter(rows.template_ids(connection, up_to), np.int64))
 
@@ -222,6 +225,8 @@ class Store:
         Yields:
             Ids, shape (n,), int64, ascending, and vectors, shape (n, 512), float32.
         """
+        import numpy as np
+
         query = select(TemplateRow.id, TemplateRow.vector).where(TemplateRow.id > after).order_by(TemplateRow.id)
         with self._read() as connection:
             for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
@@ -234,6 +239,8 @@ class Store:
             MemberNotFound: There is no such member.
             BadName: No member can have this name.
         """
+        import numpy as np
+
         query = select(TemplateRow.id, TemplateRow.member_id, TemplateRow.vector).order_by(TemplateRow.id)
         counting = select(func.count()).select_from(TemplateRow)
         with self._read() as connection:
