@@ -11,6 +11,7 @@ from facegallery.compiled import CompiledNetwork, Recipe, open_network
 from facegallery.domain import CROP_SIZE_PX, EMBEDDING_SIZE, UNIT_LENGTH_TOLERANCE, ModelIdentity, Precision
 from facegallery.errors import ModelFileRefused
 from facegallery.network import best_device, load_network, to_input
+from facegallery.parts import N_FEATURES, head_of, trunk_of
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +83,8 @@ class TorchEmbedder:
 class CompiledEmbedder:
     """Embeds crops with the network compiled for this processor; fulfils ``domain.Embedder``.
 
-    Two compiled forms are kept, for one crop and for ``BATCH``: one form for any number takes a third longer for one.
+    Its large part is kept in two forms, for one crop and for ``BATCH``: one form for any number takes a third longer
+    for one.
     """
 
     def __init__(self, path: Path, model: ModelIdentity, precision: Precision) -> None:
@@ -96,7 +98,8 @@ class CompiledEmbedder:
         self._path = path
         self._model = model
         self._precision = precision
-        self._networks: dict[int, CompiledNetwork] = {}
+        self._recipes = recipes(path, model, precision)
+        self._networks: dict[str, CompiledNetwork] = {}
 
     @classmethod
     def load(cls, path: Path, model: ModelIdentity, precision: Precision) -> CompiledEmbedder:
@@ -108,7 +111,8 @@ class CompiledEmbedder:
             ModelFileRefused: The file is not this model.
         """
         embedder = cls(path, model, precision)
-        embedder._network(1)
+        embedder._network("one")
+        embedder._network("head")
         return embedder
 
     @property
@@ -127,38 +131,42 @@ class CompiledEmbedder:
         In bf16 a row's cosine with torch's is 0.9999 or more, and a crop's row is the same, within 1e-2, in any batch.
         """
         n_in_batches = len(crops) // BATCH * BATCH
-        starts = [(start, BATCH) for start in range(0, n_in_batches, BATCH)]
-        starts += [(start, 1) for start in range(n_in_batches, len(crops))]
-        rows = [self._network(n)(np.ascontiguousarray(crops[start : start + n]))[0] for start, n in starts]
-        return _joined([unit(row) for row in rows], self._model, self._path)
+        lots = [("batch", start, BATCH) for start in range(0, n_in_batches, BATCH)]
+        lots += [("one", start, 1) for start in range(n_in_batches, len(crops))]
+        features = [self._network(form)(np.ascontiguousarray(crops[start : start + n]))[0] for form, start, n in lots]
+        rows = self._network("head")(np.concatenate(features)) if features else ()
+        return _joined(list(rows), self._model, self._path)
 
-    def _network(self, n_crops: int) -> CompiledNetwork:
-        """The network for exactly so many crops."""
-        if n_crops not in self._networks:
-            self._networks[n_crops] = open_network(recipe(self._path, self._model, self._precision, n_crops))
-        return self._networks[n_crops]
+    def _network(self, form: str) -> CompiledNetwork:
+        if form not in self._networks:
+            self._networks[form] = open_network(self._recipes[form])
+        return self._networks[form]
 
 
-def recipe(path: Path, model: ModelIdentity, precision: Precision, n_crops: int) -> Recipe:
-    """What the compiled network for exactly ``n_crops`` crops is made from."""
-    return Recipe(
-        name=f"{model.name}-{precision.value}-{n_crops}",
+def recipes(path: Path, model: ModelIdentity, precision: Precision) -> dict[str, Recipe]:
+    """What the compiled embedder is made from: the trunk for ``one`` crop and for a ``batch``, and the ``head``."""
+
+    def network() -> torch.nn.Module:
+        return load_network(path, name=model.name, sha256=model.fingerprint)
+
+    def trunk(n_crops: int) -> Recipe:
+        return Recipe(
+            name=f"{model.name}-{precision.value}-{n_crops}",
+            fingerprint=model.fingerprint,
+            shape=(n_crops, CROP_SIZE_PX, CROP_SIZE_PX, 3),
+            precision=precision,
+            module=lambda: trunk_of(network(), for_bf16=precision is Precision.BF16),
+            takes_crops=True,
+        )
+
+    head = Recipe(
+        name=f"{model.name}-head",
         fingerprint=model.fingerprint,
-        shape=(n_crops, CROP_SIZE_PX, CROP_SIZE_PX, 3),
-        precision=precision,
-        module=lambda: load_network(path, name=model.name, sha256=model.fingerprint),
-        takes_crops=True,
+        shape=(-1, N_FEATURES),
+        precision=Precision.F32,
+        module=lambda: head_of(network()),
     )
-
-
-def unit(embeddings: Vectors) -> Vectors:
-    """Rows scaled to unit length in float32.
-
-    The network scales them itself, but OpenVINO may compute that in bf16, in which a length has but three digits. The
-    version this was written with does not; none promises it.
-    """
-    scaled: Vectors = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return scaled
+    return {"one": trunk(1), "batch": trunk(BATCH), "head": head}
 
 
 def _joined(batches: list[Vectors], model: ModelIdentity, path: Path) -> Vectors:

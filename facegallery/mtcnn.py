@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _CHANNELS_AT_ONCE = 16
 """Channels that one instruction handles (AVX-512, float32), or a multiple of that."""
 
-_FIRST_SIDES = (24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+_FIRST_SIDES = (24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 640)
 """Sides of the pieces that the compiled first network sees. To get ready for a new size takes it some 3 ms, longer than
 most pieces, and photos of all sizes have levels of all sizes: 1433 in a folder of 250 photos. These make 218 of them,
 at 1.3 times the work."""

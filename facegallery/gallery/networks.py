@@ -60,10 +60,7 @@ def are_prepared(model: InstalledModel | None, choice: RuntimeChoice = AUTOMATIC
     try:
         recipes = mtcnn.recipes()
         if model is not None:
-            precision = _precision(choice)
-            recipes += [
-                embedding.recipe(model.path, model.identity, precision, n_crops) for n_crops in (1, embedding.BATCH)
-            ]
+            recipes += embedding.recipes(model.path, model.identity, _precision(choice)).values()
         return all(prepare(recipe) for recipe in recipes)
     except RuntimeUnavailable:
         return False
