@@ -121,13 +121,12 @@ def test_processes_are_for_many_photos_and_compiled_networks(
 ) -> None:
     """A few photos, one worker or torch (which may be on a GPU) stay in this process."""
     monkeypatch.setenv("FACEGALLERY_WORKERS", n_workers)
-    job = AnalysisJob(ModelFiles.default().find("starter"), choice)
-
-    def here(paths: Sequence[Path]) -> Sequence[Path]:
-        return paths
-
-    with analysis_of(n_photos, job, here) as analysis:
-        assert ("here" if analysis.analyze is here else "workers") == expected
+    job = AnalysisJob(None, choice)
+    missing = Path("there is no such file.jpg")
+    with analysis_of(n_photos, job, lambda _: ["here"]) as analysis:
+        (answer,) = analysis.analyze([missing])
+    assert ("here" if answer == "here" else "workers") == expected
+    assert answer == "here" or answer.path == missing
 
 
 # --- how they end -------------------------------------------------------------------------------------------------

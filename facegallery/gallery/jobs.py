@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from facegallery.domain import RuntimeChoice
@@ -58,8 +60,15 @@ def analysis_of(
         here: Does the same in this process.
     """
     n = n_workers()
-    if job is None or n < 2 or n_photos < MANY_PHOTOS or not are_prepared(job.model, job.choice):
+    if job is None or n < 2 or n_photos < MANY_PHOTOS:
         yield Analysis(here, _GROUPS_HERE)
         return
+    first, is_prepared = Lock(), cache(lambda: are_prepared(job.model, job.choice))
+
+    def analyze(paths: Sequence[Path]) -> Sequence[Any]:
+        with first:  # asked once, and only when there is something to do
+            by_workers = is_prepared()
+        return workers.analyze(paths) if by_workers else here(paths)
+
     with Workers(job, n) as workers:
-        yield Analysis(workers.analyze, n)
+        yield Analysis(analyze, n)
