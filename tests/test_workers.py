@@ -22,7 +22,6 @@ from facegallery.gallery.detecting import DetectedPhoto, detect_photos
 from facegallery.gallery.enrollment import EnrollStatus, plan_folder
 from facegallery.gallery.jobs import MANY_PHOTOS, AnalysisJob, analysis_of
 from facegallery.gallery.workers import Workers
-from facegallery.weights.files import ModelFiles
 
 F32 = RuntimeChoice(precision=Precision.F32)
 
