@@ -130,6 +130,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which decides
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come between
+    sys.stdout = sys.stderr
     requests = sys.stdin.buffer
     try:
         analyze = pickle.load(requests).load()  # noqa: S301 - from our own parent
