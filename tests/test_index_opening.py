@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
@@ -20,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import facegallery
 from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo, VectorIndex, Vectors
 from facegallery.errors import GalleryUnavailable
 from facegallery.gallery.search import BestTemplateSearch
@@ -40,6 +38,7 @@ from facegallery.index.opening import (
 from facegallery.index.reference import NumpyIndex
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
+from tests.children import line_of, start
 
 MODEL = ModelIdentity("starter", "a" * 64)
 EXACT, CODES = 100, 3
@@ -413,14 +412,19 @@ def test_files_of_another_history_are_not_used(gallery: Path, tmp_path: Path) ->
     with Store.open(database) as store:
         enroll(store, "Zed")
         open_index(folder, store)
-    for file in gallery.glob(f"{DATABASE_NAME}*"):
-        file.unlink()
-    shutil.copy(tmp_path / "copy", database)
+    restore(database, tmp_path / "copy")
     with Store.open(database) as store:
         enroll(store, "Zoe")
         assert describe(folder, store) == "stale: made of another gallery, or of one since restored"
         assert answers(open_index(folder, store), store, ["Zoe"])[0][0][0] == "Zoe"
         assert describe(folder, store) == CURRENT
+
+
+def restore(database: Path, copy: Path) -> None:
+    """Put a copy of the database in its place, as from a backup."""
+    for file in database.parent.glob(f"{DATABASE_NAME}*"):
+        file.unlink()
+    shutil.copy(copy, database)
 
 
 def test_a_copy_from_before_somebody_was_forgotten_has_them_again(gallery: Path, tmp_path: Path) -> None:
@@ -430,9 +434,7 @@ def test_a_copy_from_before_somebody_was_forgotten_has_them_again(gallery: Path,
     with Store.open(database) as store:
         open_index(folder, store)
         forget(store, folder, "Person4")
-    for file in gallery.glob(f"{DATABASE_NAME}*"):
-        file.unlink()
-    shutil.copy(tmp_path / "copy", database)
+    restore(database, tmp_path / "copy")
     with Store.open(database) as store:
         assert describe(folder, store) == "stale: 11 templates, the gallery has 12 of them"
         assert answers(open_index(folder, store), store, NAMES) == expected(store, NAMES)
@@ -595,21 +597,6 @@ with Store.open(gallery / "gallery.sqlite3") as store:
 """
 
 
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(facegallery.__file__).parents[1])},
-    )
-
-
-def line_of(child: subprocess.Popen[str]) -> str:
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
-
-
 def ask(child: subprocess.Popen[str]) -> str:
     assert child.stdin is not None
     child.stdin.write("again\n")
@@ -680,9 +667,7 @@ def test_files_that_lack_somebody_are_not_used_though_nobody_can_write(gallery: 
     with Store.open(database) as store:
         open_index(folder, store)
         forget(store, folder, "Person4")
-    for file in gallery.glob(f"{DATABASE_NAME}*"):
-        file.unlink()
-    shutil.copy(tmp_path / "copy", database)
+    restore(database, tmp_path / "copy")
     with Store.open(database) as store, IndexFolder(folder).writing():
         assert answers(open_index(folder, store), store, NAMES) == expected(store, NAMES)
 

@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-import facegallery
 from facegallery.domain import EmbeddedFace, EnrolledFace, Face, Member, ModelIdentity, Photo, StoreStamp, Vectors
 from facegallery.errors import (
     BadName,
@@ -38,6 +36,7 @@ from facegallery.errors import (
 from facegallery.store import Store, clean_name
 from facegallery.store.engine import open_engine, sqlite_errors
 from facegallery.store.names import MAX_NAME_LENGTH, name_key
+from tests.children import line_of, start
 
 MODEL = ModelIdentity("starter", "a" * 64)
 OTHER_MODEL = ModelIdentity("vggface2", "b" * 64)
@@ -621,25 +620,10 @@ with Store.create(path, model=model) as store:
 """
 
 
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(facegallery.__file__).parents[1])},
-    )
-
-
 def go(child: subprocess.Popen[str]) -> None:
     assert child.stdin is not None
     child.stdin.write("go\n")
     child.stdin.flush()
-
-
-def line_of(child: subprocess.Popen[str]) -> str:
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
 
 
 def lines_of(child: subprocess.Popen[str]) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from facegallery.crops import crop_face, to_photo_frame
 from facegallery.domain import AUTOMATIC, Detector, EmbeddedFace, Embedder, Face, Photo, RuntimeChoice, SkippedPhoto
@@ -20,6 +20,8 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 if TYPE_CHECKING:
     from torch.nn import Module
 
+_Found = TypeVar("_Found")
+_Answer = TypeVar("_Answer")
 
 BATCH_PIXELS = 16_000_000
 """Pixels that are analyzed together at most, unless one photo alone has more; detection holds 11 bytes for each."""
@@ -73,14 +75,11 @@ class FaceAnalyzer:
 
         Several threads may call it: some read while one is at the networks, which use all processors by themselves.
         """
-        answers: list[AnalyzedPhoto | SkippedPhoto] = []
-        for batch in in_batches(map(read_or_skip, paths)):
-            with self._busy:
-                found = iter(self.analyze_many([read for read in batch if isinstance(read, Photo)]))
-            answers += [
-                AnalyzedPhoto(read.without_pixels(), next(found)) if isinstance(read, Photo) else read for read in batch
-            ]
-        return answers
+
+        def answer(photo: Photo, faces: list[EmbeddedFace]) -> AnalyzedPhoto:
+            return AnalyzedPhoto(photo.without_pixels(), faces)
+
+        return answers_for(paths, self.analyze_many, answer, busy=self._busy)
 
     @cached_property
     def network(self) -> Module:
@@ -149,6 +148,32 @@ def read_or_skip(entry: Path | SkippedPhoto) -> Photo | SkippedPhoto:
         return read_photo(entry)
     except PhotoError as error:
         return skipped_photo(error)
+
+
+def answers_for(
+    paths: Sequence[Path],
+    look: Callable[[Sequence[Photo]], Sequence[_Found]],
+    answer: Callable[[Photo, _Found], _Answer],
+    *,
+    busy: Lock,
+) -> list[_Answer | SkippedPhoto]:
+    """Read photos and look at them in batches that fit into memory.
+
+    Args:
+        paths: The files.
+        look: What the networks find in several photos.
+        answer: The answer for a photo and what was found in it; must not keep its pixels.
+        busy: Held while looking, so that of several threads one looks and the others read.
+
+    Returns:
+        For each file its answer, or why it cannot be used.
+    """
+    answers: list[_Answer | SkippedPhoto] = []
+    for batch in in_batches(map(read_or_skip, paths)):
+        with busy:
+            found = iter(look([read for read in batch if isinstance(read, Photo)]))
+        answers += [answer(read, next(found)) if isinstance(read, Photo) else read for read in batch]
+    return answers
 
 
 def in_batches(reads: Iterable[Photo | SkippedPhoto]) -> Iterator[list[Photo | SkippedPhoto]]:

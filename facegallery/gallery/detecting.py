@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 
 from facegallery.domain import AUTOMATIC, Detector, Face, Photo, RuntimeChoice, SkippedPhoto
-from facegallery.gallery.analysis import detect_many, expand, in_batches, read_or_skip
+from facegallery.gallery.analysis import answers_for, detect_many, expand
 from facegallery.gallery.jobs import AnalysisJob, analysis_of
 from facegallery.gallery.networks import load_detector
 from facegallery.gallery.pipeline import analyzed
@@ -45,12 +45,7 @@ class FileDetector:
 
     def detect_files(self, paths: Sequence[Path]) -> list[DetectedPhoto | SkippedPhoto]:
         """Read photos and find their faces; a file that cannot be used is an answer too."""
-        answers: list[DetectedPhoto | SkippedPhoto] = []
-        for batch in in_batches(map(read_or_skip, paths)):
-            with self._busy:
-                found = iter(detect_many(self._detector, [read for read in batch if isinstance(read, Photo)]))
-            answers += [_detected(read, next(found)) if isinstance(read, Photo) else read for read in batch]
-        return answers
+        return answers_for(paths, partial(detect_many, self._detector), _detected, busy=self._busy)
 
 
 def detect_photos(
