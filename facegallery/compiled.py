@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-_FORMAT = "2"
+_FORMAT = "3"
 """Grows when the same inputs would be compiled to something else by a later version of this module."""
 
 _MARK = b"fgnetwk1"

@@ -14,7 +14,11 @@ from PIL import Image
 from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from facegallery.domain import Pixels
+
+    Points = NDArray[np.float32]
 
 CROP_MARGIN_PX = 14
 """Pixels of the crop, both sides together, that lie outside the box; facenet-pytorch's LFW notebook uses 14."""
@@ -31,6 +35,30 @@ def crop_face(photo: Photo, face: Face) -> Pixels:
     Returns:
         shape (160, 160, 3), uint8, RGB. The box is stretched to a square, as the networks were trained.
     """
+    x0, y0, x1, y1 = _region(photo, face)
+    region = Image.fromarray(photo.pixels[y0:y1, x0:x1])
+    return np.array(region.resize((CROP_SIZE_PX, CROP_SIZE_PX), Image.Resampling.BILINEAR))
+
+
+def landmarks_in_crop(photo: Photo, face: Face) -> Points:
+    """Where the landmarks of a face are in its crop.
+
+    Args:
+        photo: The photo that the face is in.
+        face: The face, photo frame.
+
+    Returns:
+        shape (5, 2), float32, x and y, crop frame, in the order of ``LANDMARK_NAMES``. A landmark that the detector
+        put outside the crop is outside it here too.
+    """
+    x0, y0, x1, y1 = _region(photo, face)
+    points = np.array(face.landmarks_xy) * photo.scale - (x0, y0)
+    in_crop: Points = (points * CROP_SIZE_PX / (x1 - x0, y1 - y0)).astype(np.float32)
+    return in_crop
+
+
+def _region(photo: Photo, face: Face) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a face with its margin, in whole decoded pixels inside the photo."""
     height, width = photo.pixels.shape[:2]
     left, top, right, bottom = _with_margin(_scaled(face.box_xyxy, photo.scale))
     # Towards the photo's edge first, then to whole pixels: extract_face's order.
@@ -38,8 +66,7 @@ def crop_face(photo: Photo, face: Face) -> Pixels:
     y0 = min(int(max(top, 0)), height - 1)
     x1 = max(int(min(right, width)), x0 + 1)
     y1 = max(int(min(bottom, height)), y0 + 1)
-    region = Image.fromarray(photo.pixels[y0:y1, x0:x1])
-    return np.array(region.resize((CROP_SIZE_PX, CROP_SIZE_PX), Image.Resampling.BILINEAR))
+    return x0, y0, x1, y1
 
 
 def to_photo_frame(faces: list[Face], photo: Photo) -> list[Face]:

@@ -104,6 +104,21 @@ class EmbeddedFace:
     embedding: Vectors
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceCells:
+    """What each cell of the network's last feature map says of some crops.
+
+    The network's end is affine: a crop's embedding is the mean of what its cells say, brought to unit length.
+
+    Attributes:
+        vectors: shape (n, rows, columns, 512), float32, crop frame (row 0 is the top). ``constant`` is in each of them.
+        constant: shape (512,), float32: what a cell without any feature says.
+    """
+
+    vectors: Vectors
+    constant: Vectors
+
+
 @dataclass(frozen=True, slots=True)
 class SkippedPhoto:
     """A photo that was left out, and why.
@@ -380,6 +395,14 @@ class Embedder(Protocol):
 
         Returns:
             shape (n, 512), float32, each row of unit length.
+        """
+        ...
+
+    def cells(self, crops: Pixels) -> FaceCells:
+        """The same embeddings, before they are put together from their places; takes no longer.
+
+        Args:
+            crops: shape (n, 160, 160, 3), uint8, RGB; n at least 1.
         """
         ...
 

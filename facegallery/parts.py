@@ -1,33 +1,43 @@
-"""InceptionResnetV1 in two parts, of which only the first may be computed in bf16: for the compiled embedder.
+"""InceptionResnetV1 in two parts: a trunk that ends with its last feature map, and an affine head.
 
-bf16 keeps 8 bits. In two places that is too few, and cosines with the float32 embedding fall to 0.9994: in the first
-layer, whose weights nearly cancel on a photo of little contrast, and in the last, which subtracts what all faces have
-in common. So the first layer's weights are given as two terms, which together have 16 bits, and the last layer stays
-in float32: then the lowest cosine over 67 faces is 0.99994, in the same time.
+The head's answer for a mean is the mean of its answers: so each cell of the map has a part of its own in the embedding.
+
+For the compiled embedder the cut has a second use, since only the trunk may be computed in bf16. bf16 keeps 8 bits. In
+two places that is too few, and cosines with the float32 embedding fall to 0.9994: in the first layer, whose weights
+nearly cancel on a photo of little contrast, and in the last, which subtracts what all faces have in common. So the
+first layer's weights are given as two terms, which together have 16 bits, and the head stays in float32: then the
+lowest cosine over 67 faces is 0.99994, in the same time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facegallery.domain import FaceCells
 
 if TYPE_CHECKING:
     from torch.nn import Conv2d, Module
 
+    from facegallery.domain import Vectors
+
 N_FEATURES = 1792
-"""Numbers between the two parts."""
+"""Numbers that the trunk gives for each cell."""
 
 
-def trunk_of(network: Module, *, for_bf16: bool) -> Module:
-    """From crops to pooled features.
+def trunk_of(network: Module, *, for_bf16: bool = False) -> Module:
+    """From crops to the last feature map.
 
     Args:
-        network: As ``network.load_network`` returns it; may be changed, and is not to be used afterwards.
+        network: As ``network.load_network`` returns it. With ``for_bf16`` it is changed, and not to be used afterwards.
         for_bf16: Give the first layer's weights as two terms. In float32 the answers are the same up to rounding.
 
     Returns:
-        A module from (n, 3, 160, 160) to (n, 1792), float32.
+        A module from (n, 3, h, w) to (n, 1792, h', w'), float32: 3x3 for 160 px, 8x8 for 320 px.
     """
-    from torch.nn import Flatten, Identity, Sequential
+    from torch.nn import Identity, Sequential
 
     parts = dict(network.named_children())
     if for_bf16:
@@ -36,31 +46,36 @@ def trunk_of(network: Module, *, for_bf16: bool) -> Module:
         first: Any = parts["conv2d_1a"]
         first.conv = _in_two_terms(fuse_conv_bn_eval(first.conv, first.bn))
         first.bn = Identity()
-    last = list(parts).index("avgpool_1a")
-    return Sequential(*list(parts.values())[: last + 1], Flatten()).eval()
+    end = list(parts).index("avgpool_1a")
+    return Sequential(*list(parts.values())[:end]).eval()
 
 
 def head_of(network: Module) -> Module:
-    """From pooled features to embeddings.
+    """From features to the embedding before it is brought to unit length: affine.
 
     Args:
         network: As ``network.load_network`` returns it.
 
     Returns:
-        A module from (n, 1792) to (n, 512), float32, rows of unit length.
+        A module from (n, 1792) to (n, 512), float32.
     """
-    import torch
     from torch.nn import Sequential
-    from torch.nn.functional import normalize
-
-    class UnitLength(torch.nn.Module):
-        """As the last line of InceptionResnetV1."""
-
-        def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-            return normalize(embeddings, p=2.0, dim=1)
 
     parts = dict(network.named_children())
-    return Sequential(parts["last_linear"], parts["last_bn"], UnitLength()).eval()
+    return Sequential(parts["last_linear"], parts["last_bn"]).eval()
+
+
+def cells_of(head: Callable[[Vectors], Vectors], maps: Vectors) -> FaceCells:
+    """What each cell of last feature maps has to say.
+
+    Args:
+        head: From (n, 1792) to (n, 512), both float32.
+        maps: shape (n, 1792, rows, columns), float32.
+    """
+    n, n_features, rows, columns = maps.shape
+    features = maps.transpose(0, 2, 3, 1).reshape(-1, n_features)  # (n, 1792, r, c) -> (n * r * c, 1792)
+    said = head(np.concatenate([features, np.zeros((1, n_features), np.float32)]))
+    return FaceCells(said[:-1].reshape(n, rows, columns, -1), said[-1])
 
 
 def _in_two_terms(old: Conv2d) -> Module:

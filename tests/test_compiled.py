@@ -123,6 +123,28 @@ def test_embeddings_are_torchs(n: int, crops: Pixels) -> None:
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("runtime", [Runtime.TORCH, Runtime.OPENVINO])
+@pytest.mark.parametrize("n", [1, 9])
+def test_cells_put_together_are_the_embedding(runtime: Runtime, n: int) -> None:
+    """The mean of what a crop's cells say, at unit length, is the embedding of the same call; and a cell without any
+    feature says the constant.
+    """
+    crops = np.stack([crop_face(photo, face) for photo, face in FACES * 9])[:n]
+    embedder = embedder_of(runtime)
+    cells = embedder.cells(crops)
+    assert cells.vectors.shape == (n, 3, 3, 512)
+    assert cells.vectors.dtype == np.float32
+    mean = cells.vectors.mean(axis=(1, 2))
+    np.testing.assert_allclose(mean / np.linalg.norm(mean, axis=1, keepdims=True), embedder.embed(crops), atol=1e-6)
+    with torch.inference_mode():
+        network = load_network(bundled("starter.safetensors"), name="starter")
+        features = trunk_of(network)(to_input(crops[-1:]))[0]
+        for row, column in ((0, 2), (2, 1)):
+            said = head_of(network)(features[None, :, row, column])[0].numpy()
+            np.testing.assert_allclose(cells.vectors[-1, row, column], said, atol=5e-4 * np.abs(said).max())
+        np.testing.assert_allclose(cells.constant, head_of(network)(torch.zeros(1, 1792))[0].numpy(), atol=1e-5)
+
+
 def test_bf16_embeddings_are_close() -> None:
     """In bf16 the cosine with torch's embeddings is at least 0.9999 for faces, also in dark and in flat photos."""
     faces = np.stack([crop_face(photo, face) for photo, face in FACES])
@@ -148,7 +170,8 @@ def test_the_parts_are_the_network() -> None:
         head = head_of(network)
         for for_bf16 in (False, True):
             trunk = trunk_of(load_network(weights, name="starter"), for_bf16=for_bf16)
-            np.testing.assert_allclose(head(trunk(crops)).numpy(), expected, atol=1e-5)
+            raw = head(trunk(crops).mean(dim=(2, 3)))
+            np.testing.assert_allclose(torch.nn.functional.normalize(raw).numpy(), expected, atol=1e-5)
     first = next(parameter for parameter in trunk.parameters())
     assert first.shape[1] == 6
     assert torch.equal(first[:, :3], first[:, :3].to(torch.bfloat16).float())
