@@ -80,6 +80,11 @@ def recipes() -> list[Recipe]:
     ]
 
 
+def third_network() -> torch.nn.Module:
+    """The third network, O-Net, as a torch module on the CPU: what ``Networks.third`` computes, to look inside."""
+    return _module("ONet")
+
+
 def torch_network(module: torch.nn.Module) -> Network:
     """A torch module as a network of the cascade."""
     import torch

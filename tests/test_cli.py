@@ -403,11 +403,90 @@ def test_explain_draws_and_says_the_decision(run_cli: RunCli, here: Path, sample
     assert result.out.startswith("Ada: similarity 0.8")
     with Image.open(tmp_path / "why.png") as picture:
         assert picture.format == "PNG"
-    other = run_cli("explain", probe, "-m", "bea", "-o", tmp_path / "not.png", "--layer", "block8")
+    assert f"Written: {tmp_path / 'why.png'}" in result.err
+    gradcam = ("--method", "gradcam-match", "--layer")
+    other = run_cli("explain", probe, "-m", "bea", "-o", tmp_path / "not.png", *gradcam, "block8")
     assert "Compared with Bea: similarity 0.5" in other.out
-    assert run_cli("explain", probe, "-o", tmp_path / "x.png", "--layer", "logits").code == 1
+    assert "Nearer to Ada than to Bea, by 0." in other.out
+    assert run_cli("explain", probe, "-o", tmp_path / "x.png", *gradcam, "logits").code == 1
     assert run_cli("explain", probe, "-o", tmp_path / "x.png", "-m", "Nobody").code == 1
     assert not (tmp_path / "x.png").exists()
+
+
+def test_explain_answers_without_a_picture_and_as_a_document(
+    run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path
+) -> None:
+    """Sentences alone; one JSON document with the maps as arrays; a page and a picture from one look."""
+    probe = sample_group / "probe" / "ada-2.jpg"
+    outputs = ("-o", tmp_path / "why.html", "-o", tmp_path / "why.png")
+    result = run_cli("explain", probe, "--not", "dan", "--json", *outputs)
+    document = json.loads(result.out)
+    assert document["member"] == "Ada"
+    assert document["contrast"]["rival"] == "Dan"
+    shares, occlusion = document["maps"]
+    assert sum(map(sum, shares["values"])) + shares["base"] == pytest.approx(document["similarity"], abs=1e-4)
+    assert len(occlusion["values"]) == len(occlusion["values"][0]) == 160
+    assert len(document["covered_places"]["places"]) == 37
+    assert "<title>Why Ada: ada-2.jpg</title>" in (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert (tmp_path / "why.png").exists()
+    assert run_cli("explain", probe).out.startswith("Ada: similarity 0.8")
+
+
+def test_explain_checks_its_maps(run_cli: RunCli, here: Path, sample_group: Path) -> None:
+    """--check: for each map its areas beside those of random and a Gaussian, stability, and what shuffling leaves."""
+    probe = sample_group / "probe" / "ada-2.jpg"
+    document = json.loads(run_cli("explain", probe, "--check", "--json").out)
+    checks = {check["method"]: check for check in document["checks"]}
+    assert list(checks) == ["shares", "occlusion"]
+    assert checks["shares"]["random"] == checks["occlusion"]["random"]
+    for check in checks.values():
+        assert set(check["deletion"]) == {"mean", "blur", "noise"}
+        assert check["stability"] > 0.8
+        assert check["shuffled"] < 0.8
+    told = [line for line in document["words"] if line.startswith("How far to trust occlusion (random and")]
+    assert len(told) == 1
+
+
+def test_explain_a_member(run_cli: RunCli, here: Path, tmp_path: Path) -> None:
+    """Without a photo: what the member is recognized by, in words, picture, page and document."""
+    outputs = ("-o", tmp_path / "ada.png", "-o", tmp_path / "ada.html")
+    result = run_cli("explain", "--member", "ada", *outputs)
+    assert result.out.startswith("Ada over 4 photos")
+    assert "What Ada is recognized by" in (tmp_path / "ada.html").read_text(encoding="utf-8")
+    document = json.loads(run_cli("explain", "--member", "ada", "--json").out)
+    assert len(document["photos"]) == 4
+    assert len(document["mean_map"]) == 160
+
+
+def test_explain_the_detection(run_cli: RunCli, sample_group: Path, tmp_path: Path) -> None:
+    """Why there is a face: needs no gallery; the rounds end with nothing found."""
+    probe = sample_group / "probe" / "ada-2.jpg"
+    result = run_cli("explain", "--stage", "detection", probe, "-o", tmp_path / "a.png", "-o", tmp_path / "a.html")
+    assert result.code == 0
+    assert "Round 2, with what was found before covered: nothing is found." in result.out
+    document = json.loads(run_cli("explain", "--stage", "detection", probe, "--json").out)
+    assert document["end"] == "nothing_found"
+    assert [heat["method"] for heat in document["explained"][0]["maps"]] == ["hirescam", "occlusion"]
+    assert not (tmp_path / "default-gallery").exists()
+
+
+def test_explain_says_what_was_asked_wrongly(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """Neither photo nor member, an output of no known form, a layer without a method that looks at it: usage."""
+    probe = sample_group / "probe" / "ada-2.jpg"
+    for wrong in (
+        ("explain",),
+        ("explain", "--stage", "detection"),
+        ("explain", probe, "-o", tmp_path / "why.pdf"),
+        ("explain", probe, "--layer", "block8"),
+        ("explain", "--stage", "detection", probe, "--check"),
+        ("explain", "--stage", "detection", probe, "--member", "Ada"),
+        ("explain", "--stage", "detection", probe, "--threshold", "0"),
+        ("explain", "--member", "Ada", "--not", "Bea"),
+        ("explain", "--member", "Ada", "--face", "1"),
+    ):
+        assert run_cli(*wrong).code == 2
+    unknown = run_cli("explain", probe, "--method", "guess")
+    assert (unknown.code, "shares" in unknown.err) == (1, True)
 
 
 # --- members ------------------------------------------------------------------------------------------------------
@@ -547,7 +626,7 @@ def test_members_imports_no_numeric_library(here: Path, arguments: list[str]) ->
 
 def test_every_command_is_in_the_readme(run_cli: RunCli) -> None:
     """A command that the README does not show is not finished."""
-    from facegallery.cli import models
+    from facegallery.cli import evaluating, models
     from facegallery.cli.app import app
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -555,6 +634,11 @@ def test_every_command_is_in_the_readme(run_cli: RunCli) -> None:
     names += [
         f"model {command.name or command.callback.__name__}"
         for command in models.app.registered_commands
+        if command.callback
+    ]
+    names += [
+        f"evaluate {command.name or command.callback.__name__}"
+        for command in evaluating.app.registered_commands
         if command.callback
     ]
     assert len(names) > 10

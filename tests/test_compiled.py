@@ -337,16 +337,17 @@ except ImportError:
 
 
 @pytest.mark.usefixtures("analyzer")  # the cache is warm
-@pytest.mark.parametrize("command", ["identify", "verify", "detect", "enroll"])
+@pytest.mark.parametrize("command", ["identify", "verify", "detect", "enroll", "explain"])
 def test_with_a_warm_cache_no_torch_is_imported(
     command: str, gallery_folder: Path, sample_group: Path, tmp_path: Path
 ) -> None:
-    """The four everyday commands run without torch, send nothing, and leave nothing in the home folder."""
+    """The everyday commands run without torch, send nothing, and leave nothing in the home folder."""
     probe = sample_group / "probe" / "dan-1.jpg"
     arguments: dict[str, list[object]] = {
         "identify": ["identify", probe, "-g", gallery_folder],
         "verify": ["verify", probe, sample_group / "probe" / "dan-2.jpg"],
         "detect": ["detect", probe],
+        "explain": ["explain", probe, "-g", gallery_folder, "-o", tmp_path / "why.html", "--json"],
         "enroll": ["enroll", "--member", "Dan", probe, "-g", gallery_folder],
     }
     home = tmp_path / "home"

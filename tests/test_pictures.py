@@ -16,10 +16,13 @@ from facegallery.domain import BoxXyxy, Face, Photo, Pixels, Verdict
 from facegallery.errors import ExplanationError
 from facegallery.images import read_photo
 from facegallery.pictures import fonts
-from facegallery.pictures.boxes import MIN_SHORT_SIDE_PX, draw_faces, place_labels
+from facegallery.pictures.bars import draw_bars
+from facegallery.pictures.boxes import MIN_SHORT_SIDE_PX, OUTLINED_PX, draw_faces, outlined, place_labels
+from facegallery.pictures.figure import Figure
 from facegallery.pictures.fonts import typeset
 from facegallery.pictures.heat import OVERLAY_PX, colour_bar, overlay
-from facegallery.pictures.panel import GAP_PX, MARGIN_PX, TILE_PX, Tile, draw_panel, save_png
+from facegallery.pictures.output import save_png
+from facegallery.pictures.panel import GAP_PX, MARGIN_PX, TILE_PX, draw_panel
 from facegallery.settings import bundled
 from facegallery.text import printable
 
@@ -90,6 +93,29 @@ def test_small_photos_are_enlarged_so_that_words_can_be_read() -> None:
     assert picture.size == (MIN_SHORT_SIDE_PX, MIN_SHORT_SIDE_PX)
     bottom, right = np.argwhere((np.asarray(picture) == BLUE).all(axis=-1)).max(axis=0)
     assert (bottom, right) == pytest.approx((40 / 60 * MIN_SHORT_SIDE_PX,) * 2, abs=2)
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_an_outlined_place_is_where_it_was_said_and_seen_on_any_ground(shade: int) -> None:
+    """The box is given in the picture's pixels; on black, grey and white it has a black and a white line."""
+    picture = np.full((160, 160, 3), shade, np.uint8)
+    drawn = outlined(picture, (20, 40, 60, 80))
+    assert drawn.shape == (OUTLINED_PX, OUTLINED_PX, 3)
+    changed = np.argwhere((drawn != shade).any(axis=-1))
+    assert np.abs(changed.min(axis=0) - (80, 40)).max() <= 1
+    assert np.abs(changed.max(axis=0) - (160, 120)).max() <= 1
+    across = drawn[120, 36:50]  # over the left line, at half its height
+    assert across.min() == 0
+    assert across.max() == 255
+    assert (picture == shade).all()
+
+
+def test_an_outline_at_the_edge_has_four_lines() -> None:
+    """A place that reaches beyond a picture is closed at its edge; a large picture keeps its size."""
+    drawn = outlined(np.full((400, 600, 3), 128, np.uint8), (500, -50, 900, 100))
+    assert drawn.shape == (400, 600, 3)
+    assert (drawn[20:80, 597:] == 0).all(axis=-1).any(axis=1).all()
+    assert (drawn[:3, 520:580] == 0).all(axis=-1).any(axis=0).all()
 
 
 def test_a_face_cut_by_the_edge_has_four_lines() -> None:
@@ -230,16 +256,57 @@ def test_decomposed_accents_are_joined() -> None:
 # --- maps -------------------------------------------------------------------------------------------------------------
 
 
+# Linear RGB as it is seen with one kind of cone missing: Machado, Oliveira and Fernandes, "A Physiologically-based
+# Model for Simulation of Color Vision Deficiency" (2009), the matrices of severity 1.0.
+EYES = {
+    "all cones": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # IEC 61966-2-1
+
+
+def lab(pixels: Pixels, eye: str = "all cones") -> NDArray[np.float64]:
+    """Pixels of sRGB in CIELAB (D65) as an eye sees them, shape (..., 3): lightness in 0..100, and two of colour."""
+    encoded = pixels / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    xyz = (linear @ np.array(EYES[eye]).T).clip(0, 1) @ TO_XYZ.T / TO_XYZ.sum(axis=1)
+    x, y, z = np.moveaxis(np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29), -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
 def lightness(pixels: Pixels) -> NDArray[np.float64]:
-    grey: NDArray[np.float64] = pixels @ np.array([0.299, 0.587, 0.114])
-    return grey
+    return lab(pixels)[..., 0]
 
 
-def test_the_map_lies_where_its_cells_are() -> None:
+def plain_crop(grey: int, side: int = 160) -> Pixels:
+    return np.full((side, side, 3), grey, np.uint8)
+
+
+def sample_crop() -> Pixels:
+    photo = read_photo(bundled("sample_group/probe/ada-1.jpg"))
+    return np.asarray(Image.fromarray(photo.pixels).resize((160, 160)))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_map_lies_where_its_cells_are(signed: bool) -> None:
     """The brightest place of the drawing is the middle of the brightest cell: row 0 is the top, column 0 the left."""
     values = np.zeros((8, 8), np.float32)
     values[1, 6] = 1
-    drawn = overlay(BLACK, values)
+    drawn = overlay(BLACK, values, signed=signed)
     assert drawn.shape == (OVERLAY_PX, OVERLAY_PX, 3)
     assert drawn.dtype == np.uint8
     row, column = np.argwhere(lightness(drawn) == lightness(drawn).max()).mean(axis=0)
@@ -247,22 +314,160 @@ def test_the_map_lies_where_its_cells_are() -> None:
     assert column == pytest.approx(6.5 / 8 * OVERLAY_PX, abs=1)
 
 
-def test_colours_read_the_same_in_grey() -> None:
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("side", [40, 160, 500])
+def test_crops_and_maps_of_any_size_are_drawn_in_one(side: int, signed: bool) -> None:
+    """A map of the crop's own pixels and a crop that is larger or smaller give the same drawing as coarse ones."""
+    coarse = np.array([[0.25, 1]], np.float32)
+    fine = np.repeat(np.repeat(coarse, 160, axis=0), 80, axis=1)
+    drawn = overlay(plain_crop(90, side), fine, signed=signed)
+    assert drawn.shape == (OVERLAY_PX, OVERLAY_PX, 3)
+    coarse_drawn = overlay(plain_crop(90), coarse, signed=signed)
+    np.testing.assert_array_equal(drawn[:, [40, 280]], coarse_drawn[:, [40, 280]])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("unit", [1e-6, 1, 3e7])
+def test_a_map_is_drawn_the_same_in_any_unit(unit: float, signed: bool) -> None:
+    """The largest value gets the full colour, however large it is."""
+    values = np.array([[0, 0.5], [1, 0.25]], np.float32)
+    drawn = overlay(BLACK, values * np.float32(unit), signed=signed)
+    np.testing.assert_array_equal(drawn, overlay(BLACK, values, signed=signed))
+    assert (drawn[-1, 0] == colour_over_black(signed=signed)).all()
+
+
+def colour_over_black(*, signed: bool) -> NDArray[np.float64]:
+    """Half the last colour of inferno; or 65 % of plasma's, and 35 % of black at half contrast."""
+    return np.round(0.65 * np.array([240, 249, 33]) + 0.35 * 63.75) if signed else np.round([126, 127.5, 82])
+
+
+@pytest.mark.parametrize("most", ["raises", "lowers"])
+def test_both_signs_are_on_one_scale(most: str) -> None:
+    """Half as much as the most, of either sign, is half as far from the grey."""
+    ends = {"lowers": np.array([13, 8, 135]), "raises": np.array([240, 249, 33])}
+    values = np.repeat(np.array([[-0.5, 0, 1]], np.float32), 3, axis=1)
+    drawn = overlay(plain_crop(128), values if most == "raises" else -values, signed=True)[0].astype(int)
+    half, zero, full = drawn[50], drawn[OVERLAY_PX // 2], drawn[270]
+    np.testing.assert_allclose(full - zero, 0.65 * (ends.pop(most) - zero), atol=1)
+    np.testing.assert_allclose(half - zero, 0.5 * 0.65 * (ends.popitem()[1] - zero), atol=1)
+
+
+def test_where_a_signed_map_is_zero_the_face_is_grey() -> None:
+    """No colour at 0, and the face's own shades, with half their contrast; so is a map that is 0 everywhere."""
+    crop = sample_crop()
+    drawn = overlay(crop, np.zeros((3, 3), np.float32), signed=True).astype(float)
+    grey = np.asarray(Image.fromarray(crop).convert("L").resize((OVERLAY_PX, OVERLAY_PX), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(drawn, np.repeat((127.5 + grey[..., np.newaxis]) / 2, 3, axis=-1), atol=1)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_colours_read_the_same_in_grey(signed: bool) -> None:
     """Along the bar the lightness only rises, so that a grey print orders the values as the colours do."""
-    light = lightness(colour_bar(256, 2)[0])
-    assert (np.diff(light) > -1).all()
-    assert light[-1] - light[0] > 100
+    light = lightness(colour_bar(64, 2, signed=signed)[0])
+    assert (np.diff(light) > 0).all()
+    assert light[-1] - light[0] > 45
 
 
-def test_the_face_is_seen_under_the_map() -> None:
+@pytest.mark.parametrize("grey", range(0, 256, 51))
+def test_raising_is_lighter_than_lowering_on_any_face(grey: int) -> None:
+    """On black hair as on white skin, the lightness of a signed map rises with its value, by 10 at least to each side
+    of 0. A map from blue over white to red would fall again.
+    """
+    values = np.linspace(-1, 1, 33, dtype=np.float32)[np.newaxis]
+    drawn = overlay(plain_crop(grey), values, signed=True)
+    light = lightness(drawn[0, ((np.arange(33) + 0.5) / 33 * OVERLAY_PX).astype(int)])
+    assert (np.diff(light) > 0).all()
+    assert light[16] - light[0] > 10
+    assert light[32] - light[16] > 10
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_signs_stay_apart_for_the_colour_blind(eye: str) -> None:
+    """Lowers, 0 and raises differ by 25 in CIELAB on a face of middle grey, and by 15 on black and on white, for eyes
+    of each kind; 2.3 is a just noticeable difference.
+    """
+    for grey, least in ((0, 15), (128, 25), (255, 15)):
+        drawn = overlay(plain_crop(grey), np.array([[-1, -1, 0, 0, 1, 1]], np.float32), signed=True)
+        colours = lab(drawn[0, [10, OVERLAY_PX // 2, -10]], eye)
+        assert min(float(np.linalg.norm(one - other)) for one, other in combinations(colours, 2)) > least
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_face_is_seen_under_the_map(signed: bool) -> None:
     """Under a map that is the same everywhere, the drawing follows the crop's grey levels."""
-    photo = read_photo(bundled("sample_group/probe/ada-1.jpg"))
-    crop = np.asarray(Image.fromarray(photo.pixels).resize((160, 160)))
-    for value in (0.0, 0.5, 1.0):
-        drawn = lightness(overlay(crop, np.full((3, 3), value, np.float32)))
-        grey = np.asarray(Image.fromarray(crop).convert("L").resize((OVERLAY_PX, OVERLAY_PX)))
+    crop = sample_crop()
+    grey = np.asarray(Image.fromarray(crop).convert("L").resize((OVERLAY_PX, OVERLAY_PX)))
+    for value in (-1.0, 1.0) if signed else (0.0, 1.0):
+        drawn = overlay(crop, np.full((3, 3), value, np.float32), signed=signed) @ np.array([0.299, 0.587, 0.114])
         assert np.corrcoef(drawn.ravel(), grey.ravel())[0, 1] > 0.99
-        assert drawn.std() > 0.4 * grey.std()
+        assert drawn.std() > (0.17 if signed else 0.4) * grey.std()
+
+
+# --- bars -------------------------------------------------------------------------------------------------------------
+
+
+def bars_of(drawn: Pixels) -> list[tuple[bool, int, int]]:
+    """Each bar from the top: whether it has the colour that raises, and its first and last column."""
+    lowers, raises = colour_bar(2, 1, signed=True)[0]
+    found = []
+    for colour in (lowers, raises):
+        coloured = (drawn == colour).all(axis=-1)
+        for row in range(1, len(coloured)):
+            if coloured[row].any() and not coloured[row - 1].any():
+                columns = np.flatnonzero(coloured[row])
+                found.append((row, (colour == raises).all(), int(columns.min()), int(columns.max())))
+    return [(bool(up), left, right) for _, up, left, right in sorted(found)]
+
+
+@pytest.mark.parametrize("width", [320, 640])
+def test_bars_go_right_for_what_raises_and_left_for_what_lowers(width: int) -> None:
+    """Bars start at one zero, are as long as their values, and have the colours of the signed map's ends."""
+    drawn = draw_bars([("left eye", 0.4, None), ("mouth", -0.2, None), ("nose", 0.1, None)], width_px=width)
+    assert drawn.shape[1] == width
+    assert drawn.dtype == np.uint8
+    (first, *one), (second, *two), (third, *three) = bars_of(drawn)
+    assert (first, second, third) == (True, False, True)
+    zero, per_unit = width / 40 + (width - width / 20) / 3, (width - width / 20) / 0.6
+    edge = 4 * width / 320  # of the outline and the line at zero
+    assert one == pytest.approx([zero, zero + 0.4 * per_unit], abs=edge)
+    assert two == pytest.approx([zero - 0.2 * per_unit, zero], abs=edge)
+    assert three == pytest.approx([zero, zero + 0.1 * per_unit], abs=edge)
+
+
+def test_a_whisker_spans_the_spread() -> None:
+    """From value - spread to value + spread, all inside the drawing."""
+    drawn = draw_bars([("mouth", 0.2, 0.1), ("nose", 0.0, None)], width_px=400)
+    beyond = np.flatnonzero((drawn[:, 265:] < 40).all(axis=-1).sum(axis=0)) + 265
+    # 20 px are margins, 380 show 0 to 0.3: the bar ends at 10 + 0.2 / 0.3 * 380 = 263, the whisker at 390.
+    assert beyond.max() == pytest.approx(390, abs=1)
+
+
+@pytest.mark.parametrize("n_letters", range(8, 40))
+def test_a_name_does_not_run_into_its_number(n_letters: int) -> None:
+    """However long the name, there is white between it and the number; it goes on in the next line."""
+    drawn = draw_bars([("W" * n_letters, 0.5, None)], width_px=320)
+    number = typeset("+0.500", 16)
+    start = round(320 - 8 - number.width_px)
+    assert (drawn[: number.height_px, start - 5 : start - 1] == 255).all()
+
+
+def test_bars_of_nothing_are_drawn_too() -> None:
+    """Shares that are all 0 have no length, and no scale to fail on."""
+    drawn = draw_bars([("nose", 0.0, None), ("mouth", 0.0, 0.0)], width_px=320)
+    assert (drawn < 40).all(axis=-1).any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from([*NAMES, "the rest, of which much could be said " * 4]),
+    value=st.floats(-1, 1),
+    spread=st.none() | st.floats(0, 1),
+)
+def test_no_bar_and_no_word_leaves_its_drawing(name: str, value: float, spread: float | None) -> None:
+    """Whatever the name and the number, the outermost columns stay white."""
+    drawn = draw_bars([(name, value, spread), ("nose", 0.3, None)], width_px=320)
+    assert (drawn[:, :5] == 255).all()
+    assert (drawn[:, -4:] == 255).all()
 
 
 # --- panels -----------------------------------------------------------------------------------------------------------
@@ -271,7 +476,7 @@ def test_the_face_is_seen_under_the_map() -> None:
 @pytest.mark.parametrize(("n_tiles", "columns", "rows"), [(0, 2, 0), (1, 2, 1), (2, 2, 1), (4, 4, 1), (5, 4, 2)])
 def test_tiles_stand_in_rows_of_four(n_tiles: int, columns: int, rows: int) -> None:
     """Tiles are set in a row and wrap at four; every picture is there in full."""
-    page = np.asarray(draw_panel(["Unknown."], [Tile("black", BLACK)] * n_tiles))
+    page = np.asarray(draw_panel(["Unknown."], [Figure("black", BLACK)] * n_tiles))
     assert page.shape[1] == 2 * MARGIN_PX + columns * TILE_PX + (columns - 1) * GAP_PX
     drawn = (page == 0).all(axis=-1).sum()
     assert n_tiles * TILE_PX**2 <= drawn < n_tiles * TILE_PX**2 + 2000  # and a few letters
@@ -286,8 +491,8 @@ texts = st.sampled_from([*NAMES, "Ada: similarity 0.83. " * 30, "x" * 500])
 def test_no_text_is_cut_off(words: list[str], title: str, caption: str, placeholder: str, legend: str) -> None:
     """Whatever the length of any text, the margin around the page stays white and nothing is drawn over a tile."""
     tiles = [
-        Tile(title, BLACK, [caption, "end"], legend=(legend, legend)),
-        Tile(title, None, [caption], placeholder),
+        Figure(title, BLACK, [caption, "end"], legend=(legend, legend)),
+        Figure(title, None, [caption], placeholder),
     ]
     page = np.asarray(draw_panel(words, tiles))
     inside = np.zeros(page.shape[:2], bool)
@@ -299,26 +504,50 @@ def test_no_text_is_cut_off(words: list[str], title: str, caption: str, placehol
 
 def test_longer_text_makes_a_higher_page() -> None:
     """Each of the texts gets the room it needs."""
-    short = draw_panel(["a"], [Tile("a", None, ["a"], "a", ("a", "a"))]).height
+    short = draw_panel(["a"], [Figure("a", None, ["a"], "a", ("a", "a"))]).height
     long = "word " * 400
     for panel in (
-        draw_panel([long], [Tile("a", None, ["a"], "a", ("a", "a"))]),
-        draw_panel(["a"], [Tile(long, None, ["a"], "a", ("a", "a"))]),
-        draw_panel(["a"], [Tile("a", None), Tile(long, None)]),
-        draw_panel(["a"], [Tile("a", None, [long], "a", ("a", "a"))]),
-        draw_panel(["a"], [Tile("a", None, ["a"], long, ("a", "a"))]),
-        draw_panel(["a"], [Tile("a", None, ["a"], "a", ("a", long))]),
+        draw_panel([long], [Figure("a", None, ["a"], "a", ("a", "a"))]),
+        draw_panel(["a"], [Figure(long, None, ["a"], "a", ("a", "a"))]),
+        draw_panel(["a"], [Figure("a", None), Figure(long, None)]),
+        draw_panel(["a"], [Figure("a", None, [long], "a", ("a", "a"))]),
+        draw_panel(["a"], [Figure("a", None, ["a"], long, ("a", "a"))]),
+        draw_panel(["a"], [Figure("a", None, ["a"], "a", ("a", long))]),
     ):
         assert panel.height > short + 200
 
 
 def test_a_legend_shows_the_maps_colours() -> None:
     """The bar under a map has the map's colours from end to end."""
-    plain = draw_panel([], [Tile("map", BLACK)])
-    page = np.asarray(draw_panel([], [Tile("map", BLACK, legend=("low", "high"))]))
-    bar = colour_bar(TILE_PX, 1)[0]
+    plain = draw_panel([], [Figure("map", BLACK)])
+    page = np.asarray(draw_panel([], [Figure("map", BLACK, legend=("low", "high"))]))
+    bar = colour_bar(TILE_PX, 1, signed=False)[0]
     assert page.shape[0] > plain.height
     assert any((row == bar).all() for row in page[:, MARGIN_PX : MARGIN_PX + TILE_PX])
+
+
+def test_three_words_are_a_signed_legend() -> None:
+    """The bar has the signed map's colours, and its words stand at its left, in its middle and at its right."""
+    page = np.asarray(draw_panel([], [Figure("map", BLACK, legend=("no", "0", "yes"))]))[:, MARGIN_PX:][:, :TILE_PX]
+    bar = colour_bar(TILE_PX, 1, signed=True)[0]
+    (last, *_) = reversed([number for number, row in enumerate(page) if (row == bar).all()])
+    inked = np.flatnonzero((page[last + 1 : -MARGIN_PX] < 128).any(axis=(0, 2)))
+    words = np.split(inked, np.flatnonzero(np.diff(inked) > 40) + 1)
+    assert len(words) == 3
+    assert words[0].min() < 4
+    assert words[1].mean() == pytest.approx(TILE_PX / 2, abs=3)
+    assert words[2].max() > TILE_PX - 5
+
+
+def test_a_tile_shows_its_outline() -> None:
+    """The place is given in the picture's pixels, and drawn on the tile at the tile's size."""
+    plain, pointed = (
+        np.asarray(draw_panel([], [Figure("map", plain_crop(128), outline=outline)]), int)
+        for outline in (None, (40.0, 40.0, 80.0, 120.0))
+    )
+    rows, columns = np.nonzero((plain != pointed).any(axis=-1))
+    assert (columns.min() - MARGIN_PX, columns.max() - MARGIN_PX) == pytest.approx((80, 160), abs=1)
+    assert rows.max() - rows.min() == pytest.approx(160, abs=2)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ def test_the_wheel_carries_what_the_program_needs(wheel: Path) -> None:
         "facegallery/migrations/env.py",
         "facegallery/data/starter.safetensors",
         "facegallery/data/starter.md",
+        "facegallery/data/page.html.jinja",
         "facegallery/data/sample_group/group.jpg",
         "facegallery/py.typed",
     ):

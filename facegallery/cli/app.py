@@ -9,7 +9,17 @@ from typing import Annotated, TextIO
 
 import typer
 
-from facegallery.cli import demonstration, enrolling, explaining, health, identifying, members, models
+from facegallery.cli import (
+    demonstration,
+    enrolling,
+    evaluating,
+    explaining,
+    filtering,
+    health,
+    identifying,
+    members,
+    models,
+)
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
 from facegallery.errors import FacegalleryError, SlowerRuntime
 from facegallery.version import __version__
@@ -43,6 +53,7 @@ for _command in (
     enrolling.enroll,
     identifying.identify,
     explaining.explain,
+    filtering.filters,
     identifying.verify,
     identifying.detect,
     members.members,
@@ -55,6 +66,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(models.app, name="model")
+app.add_typer(evaluating.app, name="evaluate")
 
 
 def _show_warning(

@@ -141,7 +141,7 @@ def verify(
     from facegallery.gallery.verification import verify_photos
 
     answer = verify_photos(
-        _analyzer(gallery, model, RuntimeChoice(runtime, precision)),
+        analyzer_for(gallery, model, RuntimeChoice(runtime, precision)),
         (photo_a, photo_b),
         face_numbers=(face_a, face_b),
         threshold=threshold,
@@ -233,7 +233,7 @@ def _finish(skipped: list[SkippedPhoto], drawings: object, *, n_left: int) -> No
         raise typer.Exit(SOME_SKIPPED)
 
 
-def _analyzer(gallery: Path | None, model: str | None, runtime: RuntimeChoice) -> FaceAnalyzer:
+def analyzer_for(gallery: Path | None, model: str | None, runtime: RuntimeChoice) -> FaceAnalyzer:
     """On the named model; else on the gallery's, where there is a gallery; else on the best model here."""
     from facegallery import Gallery
     from facegallery.gallery.analysis import default_analyzer

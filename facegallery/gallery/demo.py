@@ -9,10 +9,12 @@ from types import TracebackType
 from facegallery.domain import SkippedPhoto, Verdict
 from facegallery.gallery.drawing import Drawings, draw_identified
 from facegallery.gallery.enrollment import EnrollOutcome, plan_folder
-from facegallery.gallery.explaining import Explanation, draw_explanation
+from facegallery.gallery.explaining.output import draw_explanation, page_of
+from facegallery.gallery.explaining.values import Explanation
 from facegallery.gallery.gallery import Gallery
 from facegallery.gallery.identification import IdentifiedPhoto
-from facegallery.pictures.panel import save_png
+from facegallery.pictures.output import save_png
+from facegallery.pictures.page import save_page
 from facegallery.settings import bundled
 from facegallery.walk import find_photos
 
@@ -27,7 +29,7 @@ class Demo:
         gallery: The demonstration's own gallery.
         enroll_files: The photos to enroll.
         probe_files: The photos to identify: single portraits of members and strangers, and a group photo.
-        pictures: The pictures written so far.
+        pictures: The pictures and pages written so far.
     """
 
     def __init__(self, gallery: Gallery, output: Path) -> None:
@@ -74,13 +76,14 @@ class Demo:
         self.pictures += drawings.written
 
     def explain(self, photos: Sequence[IdentifiedPhoto]) -> Iterator[tuple[str, Explanation]]:
-        """Explain the first match and the first unknown among single portraits, each with a picture."""
+        """Explain the first match and the first unknown among single portraits, each with a picture and a page."""
         for verdict, title in ((Verdict.MATCH, "A match explained"), (Verdict.UNKNOWN, "An unknown explained")):
             photo = next(
                 photo for photo in photos if len(photo.faces) == 1 and photo.faces[0].decision.verdict is verdict
             )
             explanation = self.gallery.explain(photo.path)
-            picture = self._output / f"explain-{verdict.value}.png"
+            picture, page = (self._output / f"explain-{verdict.value}{suffix}" for suffix in (".png", ".html"))
             save_png(draw_explanation(explanation), picture)
-            self.pictures.append(picture)
+            save_page(page_of(explanation), page)
+            self.pictures += [picture, page]
             yield f"{title}: {photo.path.name}", explanation

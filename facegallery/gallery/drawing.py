@@ -13,7 +13,7 @@ from facegallery.gallery.detecting import DetectedPhoto
 from facegallery.gallery.identification import IdentifiedPhoto
 from facegallery.images import read_photo
 from facegallery.pictures.boxes import draw_faces
-from facegallery.pictures.panel import save_png
+from facegallery.pictures.output import save_png
 from facegallery.walk import DRAWN
 
 NOT_DRAWN = "not_drawn"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
     from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
     from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
-    from facegallery.gallery.explaining import Explanation
+    from facegallery.gallery.explaining.member import MemberExplanation
+    from facegallery.gallery.explaining.values import Explanation
     from facegallery.gallery.identification import IdentifiedPhoto
     from facegallery.gallery.pipeline import Analysis
     from facegallery.gallery.search import MemberSearch
@@ -305,37 +306,65 @@ class Gallery:
         path: Path | str,
         *,
         member: str | None = None,
+        rival: str | None = None,
         face_number: int | None = None,
+        methods: Sequence[str] | None = None,
         layer: str | None = None,
         threshold: float | None = None,
+        told: Callable[[], None] = lambda: None,
     ) -> Explanation:
         """Show why a face was decided as it was.
 
         Args:
             path: The photo.
             member: Compare with this member's nearest template; None takes the member that was named, or the nearest.
+            rival: Why not this member; None takes the runner-up of a match.
             face_number: Which face, from 1 as ``identify`` numbers them; None takes the one most similar to the member.
-            layer: Layer of the maps; None takes the default.
+            methods: Names from ``explanation.catalogue.METHODS``; None takes the exact split and occlusion.
+            layer: Layer for Grad-CAM; None takes the default.
             threshold: As in :meth:`identify`.
+            told: Called after each method on the probe and on the enrolled face, for a progress bar.
 
         Raises:
             PhotoError: The file cannot be used as a photo.
             FaceChoiceNeeded: It has no face, or none of that number.
             MemberNotFound: No such member.
-            ExplanationError: The gallery is empty, or there is no such layer.
+            ExplanationError: The gallery is empty, or there is no such method or layer.
         """
-        from facegallery.gallery.explaining import explain_photo
+        from facegallery.explanation.catalogue import DEFAULT_METHODS, methods_named
+        from facegallery.explanation.gradcam import DEFAULT_LAYER
+        from facegallery.gallery.explaining.photo import Explainer, Question
 
-        return explain_photo(
-            Path(path),
-            store=self._store,
-            analyzer=self.analyzer,
-            search=self._member_search(ScoreRule.BEST),
-            threshold=self._limit(threshold),
-            member=member,
-            face_number=face_number,
-            layer=layer,
-        )
+        chosen = methods_named(methods or DEFAULT_METHODS, layer=layer or DEFAULT_LAYER)
+        search = self._member_search(ScoreRule.BEST)
+        explainer = Explainer(self._store, self.analyzer, search, self._limit(threshold))
+        return explainer.explain(Path(path), Question(member, rival, face_number, chosen, told))
+
+    def check_explanation(self, explanation: Explanation, *, told: Callable[[], None] = lambda: None) -> Explanation:
+        """The same explanation with a measure of how far each of its maps can be trusted; takes several seconds a map.
+
+        Args:
+            explanation: One of this gallery's.
+            told: Called after each map, for a progress bar.
+        """
+        from facegallery.gallery.explaining.checks import checked
+
+        return checked(explanation, self.analyzer, told)
+
+    def explain_member(self, name: str, *, told: Callable[[], None] = lambda: None) -> MemberExplanation:
+        """Show which regions a member is recognized by, over all enrolled photos.
+
+        Args:
+            name: The member.
+            told: Called after each photo, for a progress bar.
+
+        Raises:
+            MemberNotFound: No such member.
+            ExplanationError: Fewer than two photos of the member can be compared.
+        """
+        from facegallery.gallery.explaining.member import explain_member
+
+        return explain_member(name, store=self._store, analyzer=self.analyzer, told=told)
 
     # --- members ---------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
+from facegallery.cascade import Networks
 from facegallery.detection import MtcnnDetector
 from facegallery.domain import AUTOMATIC, Detector, Embedder, Precision, Runtime, RuntimeChoice
 from facegallery.errors import RuntimeUnavailable, SlowerRuntime
@@ -20,7 +21,18 @@ def load_detector(choice: RuntimeChoice = AUTOMATIC) -> Detector:
     Raises:
         RuntimeUnavailable: What was asked for cannot be had.
     """
-    return _by(choice, compiled=lambda _: _compiled_detector(), torch=_torch_detector)
+    return MtcnnDetector(load_cascade(choice))
+
+
+def load_cascade(choice: RuntimeChoice = AUTOMATIC) -> Networks:
+    """That detector's three networks, for who looks inside.
+
+    Raises:
+        RuntimeUnavailable: What was asked for cannot be had.
+    """
+    from facegallery import mtcnn
+
+    return _by(choice, compiled=lambda _: mtcnn.compiled_networks(), torch=mtcnn.torch_networks)
 
 
 def load_networks(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> tuple[Detector, Embedder]:

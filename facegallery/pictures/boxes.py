@@ -1,4 +1,4 @@
-"""Faces drawn on their photo: box, words and landmarks, readable on any background and in a crowd."""
+"""Boxes drawn on pictures: faces on their photo with words and landmarks, readable on any background and in a crowd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facegallery.domain import BoxXyxy, Face, Photo, PointXy, Verdict
+from facegallery.domain import BoxXyxy, Face, Photo, Pixels, PointXy, Verdict
 from facegallery.pictures.fonts import Line, typeset
 
 FaceNote = tuple[Face, str, Verdict | None]
@@ -22,7 +22,11 @@ MIN_SHORT_SIDE_PX = 480
 MAX_ENLARGED_LONG_SIDE_PX = 4096
 """...unless that made a long strip a huge picture."""
 
+OUTLINED_PX = 320
+"""A smaller picture is enlarged to this before a place on it is outlined, so that the line stays thin beside it."""
+
 _HALO = "#ffffff"
+_OUTLINE_PX = 3
 _TEXT_PER_FACE, _MIN_TEXT_PX, _MAX_TEXT_PER_PHOTO = 1 / 6, 12, 1 / 32
 _LINE_PER_FACE, _MIN_LINE_PX, _MAX_LINE_PER_PHOTO = 1 / 35, 2, 1 / 300
 _DOT_PER_FACE, _MAX_DOT_PER_PHOTO = 1 / 45, 1 / 110
@@ -46,6 +50,8 @@ _STYLES = {
     Verdict.UNKNOWN: _Style("#d55e00", "#000000", dashed=True),
     None: _Style("#f0e442", "#000000", dashed=False),
 }
+
+_OUTLINE = _Style("#000000", _HALO, dashed=False)
 
 
 def draw_faces(photo: Photo, faces: Sequence[FaceNote]) -> Image.Image:
@@ -77,6 +83,23 @@ def draw_faces(photo: Photo, faces: Sequence[FaceNote]) -> Image.Image:
     for place, line, style in zip(places, lines, styles, strict=True):
         _draw_label(draw, place, line, style)
     return canvas
+
+
+def outlined(picture: Pixels, box: BoxXyxy) -> Pixels:
+    """Point at a place on a picture: a black box with a white halo, seen on dark and on bright.
+
+    Args:
+        picture: shape (h, w, 3), uint8, RGB; not changed.
+        box: The place, in the picture's pixels; what lies outside the picture is cut off.
+
+    Returns:
+        shape (h, w, 3), uint8, RGB: the picture with the box, enlarged to 320 px where its short side is less.
+    """
+    image = Image.fromarray(picture)
+    scale = max(1.0, OUTLINED_PX / min(image.size))
+    canvas = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    _draw_box(ImageDraw.Draw(canvas), _inside(_scaled(box, scale), canvas), _OUTLINE, _OUTLINE_PX)
+    return np.asarray(canvas)
 
 
 # --- sizes --------------------------------------------------------------------------------------------------------

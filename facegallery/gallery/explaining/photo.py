@@ -1,0 +1,317 @@
+"""Explaining one face of a photo: the match, the runner-up, or why it stayed unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from facegallery.crops import crop_face, landmarks_in_crop
+from facegallery.domain import (
+    Candidate,
+    Decision,
+    EmbeddedFace,
+    EnrolledFace,
+    Photo,
+    Pixels,
+    TemplateSet,
+    Vectors,
+    Verdict,
+)
+from facegallery.errors import ExplanationError, PhotoError
+from facegallery.explanation.catalogue import methods_named
+from facegallery.explanation.covering import FILL, PARTS, with_parts_covered
+from facegallery.explanation.method import ExplanationMethod, HeatMap, Target
+from facegallery.explanation.occlusion import Covered, Occlusion
+from facegallery.explanation.regions import region_of_pixels
+from facegallery.explanation.shares import Shares
+from facegallery.gallery.analysis import FaceAnalyzer, pick_face, read_and_analyze
+from facegallery.gallery.explaining.values import (
+    Comparison,
+    Contrast,
+    Counterfactual,
+    CoveredPlace,
+    CoveredPlaces,
+    Explanation,
+    Shortfall,
+    Split,
+)
+from facegallery.gallery.identification import N_CANDIDATES, identify_faces
+from facegallery.gallery.search import MemberSearch
+from facegallery.images import read_photo
+from facegallery.matching.decisions import decide, reaches
+from facegallery.store import Store
+from facegallery.version import __version__
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+N_NEAREST = 3
+"""Members that are told of a face that stayed unknown."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about a photo.
+
+    Attributes:
+        member: Compare with this member's nearest template; None takes the member that was named, or the nearest.
+        rival: Why not this member; None takes the runner-up of a match, and of a member that was asked for the one
+            that was named.
+        face_number: Which face, from 1; None takes the one most similar to the member.
+        methods: How to look; None takes ``explanation.catalogue.DEFAULT_METHODS``.
+        told: Called after each method on each of the two faces, for a progress bar.
+    """
+
+    member: str | None = None
+    rival: str | None = None
+    face_number: int | None = None
+    methods: Sequence[ExplanationMethod] | None = None
+    told: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Explains faces against one gallery.
+
+    Attributes:
+        store: Where the templates are.
+        analyzer: Detector and embedder.
+        search: Ranks the members by their best template.
+        threshold: The similarity that a match needs.
+    """
+
+    store: Store
+    analyzer: FaceAnalyzer
+    search: MemberSearch
+    threshold: float
+
+    def explain(self, path: Path, question: Question) -> Explanation:
+        """Explain one face of a photo.
+
+        Raises:
+            PhotoError: The file cannot be used as a photo.
+            FaceChoiceNeeded: It has no face, or none of that number.
+            MemberNotFound: No such member.
+            ExplanationError: The gallery is empty, or a map cannot be made.
+        """
+        asked = [None if name is None else self.store.templates(name) for name in (question.member, question.rival)]
+        photo, faces = read_and_analyze(self.analyzer, path)
+        if len(faces) > 1:
+            faces = self._embedded_alone(photo, faces)
+        if not faces or question.face_number is not None:
+            pick_face(photo.path, faces, question.face_number, option="--face")
+        decisions = [
+            face.decision for face in identify_faces(photo, faces, search=self.search, threshold=self.threshold).faces
+        ]
+        nearest = [_nearest(face, decision, asked[0]) for face, decision in zip(faces, decisions, strict=True)]
+        number = question.face_number or 1 + max(range(len(faces)), key=lambda face: nearest[face].similarity)
+        face, decision, chosen = faces[number - 1], decisions[number - 1], nearest[number - 1]
+        crop = crop_face(photo, face.face)
+        regions = region_of_pixels(landmarks_in_crop(photo, face.face))
+        comparison = self._comparison(face, chosen.template_id)
+        rival = self._rival(face, decision, comparison.enrolled.member, asked[1])
+        targets = [_similarity_to(comparison)] + ([_difference(comparison, rival)] if rival else [])
+        methods = list(question.methods or methods_named())
+        by_target, covered = _maps(methods, self.analyzer, crop, targets, question.told)
+        splits = [Split.of(heat, regions) for heat in Shares().explain(self.analyzer, crop, targets)]
+        comparison = self._with_maps(comparison, methods, face.embedding, question.told)
+        others = [other.member for place, other in enumerate(decisions) if place != number - 1]
+        taken = frozenset(name for name in others if name is not None)
+        return Explanation(
+            path=photo.path,
+            face_number=number,
+            n_faces=len(faces),
+            made_with=made_with(self.analyzer),
+            decision=decision,
+            embedding=face.embedding,
+            crop=crop,
+            comparison=comparison,
+            maps=by_target[0],
+            split=splits[0],
+            contrast=None
+            if rival is None
+            else Contrast(rival, comparison.similarity - rival.similarity, by_target[1], splits[1]),
+            shortfalls=() if decision.verdict is Verdict.MATCH else self._shortfalls(face, len(faces)),
+            counterfactuals=self._counterfactuals(crop, regions, targets[0], taken),
+            covered=None if covered is None else self._places(covered, crop, targets[0], decision, taken),
+            methods=tuple(methods),
+        )
+
+    def _embedded_alone(self, photo: Photo, faces: Sequence[EmbeddedFace]) -> list[EmbeddedFace]:
+        """Each face embedded by itself, as the maps do: in bf16 a batch of several rounds otherwise."""
+        crops = (crop_face(photo, face.face)[np.newaxis] for face in faces)
+        return [
+            replace(face, embedding=self.analyzer.embedder.embed(crop)[0])
+            for face, crop in zip(faces, crops, strict=True)
+        ]
+
+    # --- who is compared -------------------------------------------------------------------------------------------
+
+    def _rival(
+        self, face: EmbeddedFace, decision: Decision, member: str, asked: TemplateSet | None
+    ) -> Comparison | None:
+        """The template that the compared one is set against."""
+        if asked is not None:
+            if asked.members[0] != member:
+                return self._comparison(face, _best_of(face, asked).template_id)
+            if decision.verdict is Verdict.MATCH:
+                raise ExplanationError(
+                    f"{member} is the member that this face is compared with. Next: name another one with --not, or "
+                    "compare with another by --member."
+                )
+            return None  # why not the nearest member: that is what the explanation of an unknown says anyway
+        if decision.verdict is not Verdict.MATCH:
+            return None
+        other = decision.runner_up if member == decision.member else decision.best
+        return None if other is None else self._comparison(face, other.template_id)
+
+    def _comparison(self, face: EmbeddedFace, template_id: int | None) -> Comparison:
+        if template_id is None:
+            raise ExplanationError("The gallery has no member to compare with. Next: facegallery enroll DIR")
+        stored = self.store.templates_of(np.array([template_id])).vectors
+        try:
+            enrolled, template = self.store.enrolled_face(template_id), cast("Vectors", stored[0])
+        except LookupError as error:
+            raise ExplanationError(
+                "The member was forgotten while the face was looked at. Next: run the same command again."
+            ) from error
+        crop, missing = enrolled_crop(enrolled)
+        return Comparison(enrolled, template, float(np.dot(face.embedding, template)), crop, missing)
+
+    def _with_maps(
+        self,
+        comparison: Comparison,
+        methods: Sequence[ExplanationMethod],
+        probe: Vectors,
+        told: Callable[[], None],
+    ) -> Comparison:
+        if comparison.crop is None:
+            return comparison
+        target = Target(probe, "similarity to the probe")
+        (maps,), _ = _maps(methods, self.analyzer, comparison.crop, [target], told)
+        return replace(comparison, maps=maps)
+
+    def _shortfalls(self, face: EmbeddedFace, n_faces: int) -> tuple[Shortfall, ...]:
+        """The nearest members that fell short; of those that did not, each is named at another face."""
+        (candidates,) = self.search.candidates(face.embedding[np.newaxis], N_NEAREST + n_faces)
+        return tuple(
+            Shortfall(each.member, each.similarity, self.threshold - each.similarity)
+            for each in candidates
+            if not reaches(each.similarity, self.threshold)
+        )[:N_NEAREST]
+
+    # --- what would have been --------------------------------------------------------------------------------------
+
+    def _counterfactuals(
+        self, crop: Pixels, regions: NDArray[np.int8], target: Target, taken: frozenset[str]
+    ) -> tuple[Counterfactual, ...]:
+        embeddings = self.analyzer.embedder.embed(with_parts_covered(crop, regions))
+        return tuple(
+            Counterfactual(covered, similarity, decision)
+            for covered, similarity, decision in zip(
+                PARTS, target.of(embeddings).tolist(), self._decisions(embeddings, taken), strict=True
+            )
+        )
+
+    def _places(
+        self, covered: Covered, crop: Pixels, target: Target, decision: Decision, taken: frozenset[str]
+    ) -> CoveredPlaces:
+        similarities = target.of(covered.embeddings).tolist()
+        places = tuple(
+            CoveredPlace(tuple(box), similarity, under)
+            for box, similarity, under in zip(
+                covered.boxes_xyxy.tolist(), similarities, self._decisions(covered.embeddings, taken), strict=True
+            )
+        )
+        worst = min(places, key=lambda place: place.similarity)
+        left, top, right, bottom = (int(side) for side in worst.box_xyxy)
+        masked = crop.copy()
+        masked[top:bottom, left:right] = covered.fill[top:bottom, left:right]
+        n_changed = sum(place.decision.member != decision.member for place in places)
+        return CoveredPlaces(places, worst, masked, n_changed)
+
+    def _decisions(self, embeddings: Vectors, taken: frozenset[str]) -> list[Decision]:
+        """About faces that are the same but for what was covered."""
+        candidates = self.search.candidates(embeddings, N_CANDIDATES + len(taken))
+        return [decide(each, threshold=self.threshold, taken=taken) for each in candidates]
+
+
+def _nearest(face: EmbeddedFace, decision: Decision, of_member: TemplateSet | None) -> Candidate:
+    """The template to compare a face with."""
+    if of_member is not None:
+        return _best_of(face, of_member)
+    candidate = decision.best or next(iter(decision.candidates), None)
+    if candidate is None:
+        raise ExplanationError("The gallery has no member to compare with. Next: facegallery enroll DIR")
+    return candidate
+
+
+def _best_of(face: EmbeddedFace, of_member: TemplateSet) -> Candidate:
+    """A member's template that is most like a face."""
+    similarities = of_member.vectors @ face.embedding
+    row = int(similarities.argmax())
+    return Candidate(of_member.members[row], float(similarities[row]), 1, int(of_member.ids[row]))
+
+
+def _similarity_to(comparison: Comparison) -> Target:
+    return Target(comparison.template, f"similarity to {comparison.enrolled.member}")
+
+
+def _difference(comparison: Comparison, rival: Comparison) -> Target:
+    return Target(
+        comparison.template - rival.template,
+        f"similarity to {comparison.enrolled.member} minus that to {rival.enrolled.member}",
+    )
+
+
+def _maps(
+    methods: Sequence[ExplanationMethod],
+    analyzer: FaceAnalyzer,
+    crop: Pixels,
+    targets: Sequence[Target],
+    told: Callable[[], None],
+) -> tuple[list[tuple[HeatMap, ...]], Covered | None]:
+    """For each target one map a method; and the crops that the first occlusion covered."""
+    of_method, covered = [], None
+    for method in methods:
+        if isinstance(method, Occlusion):
+            under = method.cover(analyzer, crop)
+            covered = covered or under
+            of_method.append(method.heats(under, targets))
+        else:
+            of_method.append(method.explain(analyzer, crop, targets))
+        told()
+    return [tuple(heats) for heats in zip(*of_method, strict=True)], covered
+
+
+def made_with(analyzer: FaceAnalyzer) -> dict[str, str]:
+    """The model and how it was computed."""
+    precision = getattr(analyzer.embedder, "precision", None)
+    return {
+        "model": analyzer.model.spec.name,
+        "model's SHA-256": analyzer.model.fingerprint,
+        "computed in": "torch, f32" if precision is None else f"OpenVINO, {precision.value}",
+        "parts covered with": f"the crop's {FILL.value}",
+        "program": f"facegallery {__version__}",
+    }
+
+
+def enrolled_crop(enrolled: EnrolledFace) -> tuple[Pixels | None, str | None]:
+    """The enrolled face, cut from the photo's file again since crops are not kept, or why it cannot be shown."""
+    photo, missing = enrolled_photo(enrolled)
+    return (None if photo is None else crop_face(photo, enrolled.face)), missing
+
+
+def enrolled_photo(enrolled: EnrolledFace) -> tuple[Photo | None, str | None]:
+    """The photo that a face was enrolled from, or why it cannot be shown."""
+    try:
+        photo = read_photo(enrolled.photo_path)
+    except PhotoError as error:
+        return None, f"the enrolled photo cannot be shown: {error.reason}"
+    if photo.content_hash != enrolled.content_hash:
+        return None, "the enrolled photo's file has changed since"
+    return photo, None
