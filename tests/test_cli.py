@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -432,10 +433,16 @@ def test_explain_answers_without_a_picture_and_as_a_document(
     assert run_cli("explain", probe).out.startswith("Ada: similarity 0.8")
 
 
-def test_explain_checks_its_maps(run_cli: RunCli, here: Path, sample_group: Path) -> None:
-    """--check: for each map its areas beside those of random and a Gaussian, stability, and what shuffling leaves."""
-    probe = sample_group / "probe" / "ada-2.jpg"
-    document = json.loads(run_cli("explain", probe, "--check", "--json").out)
+def test_explain_checks_its_maps(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:
+    """--check: for each map its areas beside those of random and a Gaussian, stability, and what shuffling leaves; in
+    the document, in the sentences, and as a table on the page.
+    """
+    probe, page = sample_group / "probe" / "ada-2.jpg", tmp_path / "why.html"
+    document = json.loads(run_cli("explain", probe, "--check", "--json", "-o", page).out)
+    text = page.read_text(encoding="utf-8")
+    assert "How far to trust the maps" in text
+    shown = " ".join(f"{area:.3f}" for area in document["checks"][1]["deletion"].values())
+    assert f"<td>{shown}</td>" in re.sub(r"<td[^>]*>\s*([^<]*?)\s*</td>", r"<td>\1</td>", text)
     checks = {check["method"]: check for check in document["checks"]}
     assert list(checks) == ["shares", "occlusion"]
     assert checks["shares"]["random"] == checks["occlusion"]["random"]

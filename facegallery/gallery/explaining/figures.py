@@ -34,7 +34,7 @@ def probe_figures(explanation: Explanation) -> list[Figure]:
         worst = explanation.covered.worst
         captions = [
             f"similarity to {name} {explanation.comparison.similarity:.2f} -> {worst.similarity:.2f}: "
-            f"{outcome(worst.decision, explanation.decision)}"
+            f"{outcome(worst, explanation)}"
         ]
         figures.append(
             Figure(

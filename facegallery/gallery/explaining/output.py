@@ -123,7 +123,7 @@ def _what_if(explanation: Explanation) -> Iterator[Table]:
     before = explanation.decision
     rows = [["nothing", f"{explanation.comparison.similarity:.3f}", before.member or "unknown"]]
     rows += [
-        [each.covered, f"{each.similarity:.3f}", outcome(each.decision, before)] for each in explanation.counterfactuals
+        [each.covered, f"{each.similarity:.3f}", outcome(each, explanation)] for each in explanation.counterfactuals
     ]
     name = explanation.comparison.enrolled.member
     yield Table("With a part of the face covered", ["covered", f"similarity to {name}", "decision"], rows, [1])

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from facegallery.domain import Decision
 from facegallery.gallery.words import decision_words
 
 if TYPE_CHECKING:
     from facegallery.explanation.fills import Fill
     from facegallery.explanation.method import HeatMap
-    from facegallery.gallery.explaining.values import Contrast, Counterfactual, Explanation, MapCheck, Split
+    from facegallery.gallery.explaining.values import (
+        Contrast,
+        Counterfactual,
+        CoveredPlace,
+        Explanation,
+        MapCheck,
+        Split,
+    )
 
 LEAST_TOLD = 0.02
 """Changes of the similarity that are smaller are not told: bf16 and the fill make as much."""
+
+SAME = 0.005
+"""Similarities that differ by no more are printed alike."""
 
 MUST_CHANGE = 0.5
 """Rank correlation with the map under shuffled weights up to which a map counts as changed. Unrelated maps of 9 cells
@@ -87,12 +96,8 @@ def counterfactual_words(explanation: Explanation) -> Iterator[str]:
         if not told or told[0].similarity < similarity + LEAST_TOLD:
             yield f"No single part pulled the face away: none, covered, raises the similarity by {LEAST_TOLD:.2f}."
     for each in told:
-        yield _counterfactual(each, similarity, explanation.decision)
-
-
-def _counterfactual(each: Counterfactual, similarity: float, decision: Decision) -> str:
-    now = outcome(each.decision, decision)
-    return f"With {each.covered} covered {_change(similarity, each.similarity)}: {now}."
+        change = _change(similarity, each.similarity)
+        yield f"With {each.covered} covered {change}: {outcome(each, explanation)}."
 
 
 def _change(before: float, after: float) -> str:
@@ -107,7 +112,7 @@ def covered_words(explanation: Explanation) -> Iterator[str]:
     yield (
         f"With a small patch in each of {len(covered.places)} places, the decision changes in {covered.n_changed}; "
         f"under the most damaging place {_change(explanation.comparison.similarity, covered.worst.similarity)}: "
-        f"{outcome(covered.worst.decision, explanation.decision)}."
+        f"{outcome(covered.worst, explanation)}."
     )
 
 
@@ -143,10 +148,19 @@ def _mean(areas: Mapping[Fill, float]) -> float:
     return sum(areas.values()) / len(areas)
 
 
-def outcome(decision: Decision, before: Decision) -> str:
-    """Who would be named, beside who is."""
-    name = decision.member or "unknown"
-    return f"still {name}" if decision.member == before.member else name
+def outcome(under: Counterfactual | CoveredPlace, explanation: Explanation) -> str:
+    """Who would be named with something covered, beside who is.
+
+    The similarity that is told is to one template; where the name goes by another, its similarity is told too.
+    """
+    name, best = under.decision.member, under.decision.best
+    still = "still " if name == explanation.decision.member else ""
+    if name is None or best is None:
+        return f"{still}unknown"
+    if best.similarity <= under.similarity + SAME:
+        return f"{still}{name}"
+    other = ", by another photo" if name == explanation.comparison.enrolled.member else ""
+    return f"{still}{name}{other} ({best.similarity:.2f})"
 
 
 def constant_words(heat: HeatMap) -> str:
