@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facegallery.crops import CROP_MARGIN_PX, crop_face, to_photo_frame
+from facegallery.crops import CROP_MARGIN_PX, crop_face, landmarks_in_crop, to_photo_frame
 from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo
 
 HEIGHT, WIDTH = 90, 120
@@ -107,3 +107,21 @@ def test_photos_are_read_and_cropped_without_torch() -> None:
     """None of the modules that bring photos in imports torch."""
     code = "import facegallery.walk, facegallery.crops, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_landmarks_are_where_the_crop_shows_them() -> None:
+    """A bright dot at each landmark of a photo is at the landmark's place in the crop, also of a reduced photo."""
+    points = ((70.0, 60.0), (110.0, 62.0), (90.0, 80.0), (75.0, 100.0), (105.0, 98.0))
+    for scale in (1, 2):
+        pixels = np.zeros((200, 220, 3), np.uint8)
+        for x, y in points:
+            pixels[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2] = 255
+        photo = Photo(Path("x.png"), "0" * 64, pixels, 220 * scale, 200 * scale)
+        face = Face(
+            tuple(scale * side for side in (50.0, 40.0, 130.0, 120.0)),  # type: ignore[arg-type]  # four sides
+            tuple((scale * x, scale * y) for x, y in points),
+            1.0,
+        )
+        crop = crop_face(photo, face)
+        for x, y in landmarks_in_crop(photo, face):
+            assert crop[int(y), int(x), 0] > 128

@@ -16,6 +16,7 @@ from facegallery.errors import ExplanationError, FaceChoiceNeeded, MemberNotFoun
 from facegallery.explanation.catalogue import METHODS
 from facegallery.gallery.analysis import FaceAnalyzer
 from facegallery.gallery.enrollment import MemberPhotos
+from facegallery.gallery.explaining.member import moved
 from facegallery.gallery.explaining.output import draw_explanation, page_of
 from facegallery.gallery.explaining.values import Explanation
 from facegallery.gallery.explaining.words import outcome
@@ -275,6 +276,7 @@ def test_a_member_is_explained_over_all_photos(gallery: Gallery, sample_group: P
     for photo in report.photos:
         assert photo.nearest.template_id != photo.enrolled.template_id
         assert sum(photo.split.regions.values()) + photo.split.constant == pytest.approx(photo.similarity, abs=1e-5)
+        assert photo.falls["the left eye"] < photo.similarity / 2  # a fall, and not what is left
     similar = [photo.mean_similarity for photo in report.photos]
     assert report.typical.mean_similarity == max(similar)
     assert all(photo.mean_similarity <= photo.similarity + 1e-6 for photo in report.photos)
@@ -285,6 +287,17 @@ def test_a_member_is_explained_over_all_photos(gallery: Gallery, sample_group: P
     assert report.words()[0].startswith(f"Ada over {len(nose)} photos")
     with pytest.raises(MemberNotFound):
         gallery.explain_member("Nobody")
+
+
+def test_maps_are_moved_by_the_landmarks(gallery: Gallery) -> None:
+    """A map whose face lies 20 px further down and 10 px further to the right in the other photo is moved by that."""
+    photo = gallery.explain_member("ada").photos[0]
+    values = np.zeros((160, 160), np.float32)
+    values[60, 50] = 1
+    marked = replace(photo, heat=replace(photo.heat, values=values))
+    onto = replace(photo, landmarks_xy=photo.landmarks_xy + np.array([10, 20], np.float32))
+    row, column = np.unravel_index(moved(marked, onto).argmax(), (160, 160))
+    assert (abs(int(row) - 80) <= 1, abs(int(column) - 60) <= 1) == (True, True)
 
 
 def test_a_member_of_one_photo_cannot_be_explained(empty_gallery: Gallery, sample_group: Path) -> None:

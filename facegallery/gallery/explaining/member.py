@@ -172,7 +172,7 @@ def explain_member(
         constant=Spread.of([photo.split.constant for photo in photos]),
         falls={part: Spread.of([photo.falls[part] for photo in photos]) for part in PARTS},
         typical=typical,
-        heat=np.mean([_moved(photo, typical) for photo in photos], axis=0, dtype=np.float32),
+        heat=np.mean([moved(photo, typical) for photo in photos], axis=0, dtype=np.float32),
     )
 
 
@@ -215,7 +215,7 @@ def _falls(
     return dict(zip(PARTS, (score - target.of(covered)).tolist(), strict=True))
 
 
-def _moved(photo: MemberPhoto, onto: MemberPhoto) -> Floats:
+def moved(photo: MemberPhoto, onto: MemberPhoto) -> Floats:
     """A photo's map moved so that its landmarks lie on those of another, by the best affine map."""
     ones = np.ones((len(onto.landmarks_xy), 1))
     # Pillow asks, for each pixel of the answer, where it comes from: so from "onto" back to the photo.
