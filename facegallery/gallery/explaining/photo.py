@@ -117,7 +117,11 @@ class Explainer:
         targets = [_similarity_to(comparison)] + ([_difference(comparison, rival)] if rival else [])
         methods = list(question.methods or methods_named())
         by_target, covered = _maps(methods, self.analyzer, crop, targets, question.told)
-        splits = [Split.of(heat, regions) for heat in Shares().explain(self.analyzer, crop, targets)]
+        place = next((place for place, method in enumerate(methods) if isinstance(method, Shares)), None)
+        shares = (
+            Shares().explain(self.analyzer, crop, targets) if place is None else [maps[place] for maps in by_target]
+        )
+        splits = [Split.of(heat, regions) for heat in shares]
         comparison = self._with_maps(comparison, methods, face.embedding, question.told)
         others = [other.member for place, other in enumerate(decisions) if place != number - 1]
         taken = frozenset(name for name in others if name is not None)
