@@ -20,10 +20,12 @@ class OurSide:
     """Detector and embedder, loaded; a side of :class:`benchmarks.workers.Worker`."""
 
     def __init__(self) -> None:
+        from facegallery.domain import Preparation
         from facegallery.gallery.analysis import load_analyzer
         from facegallery.weights.files import ModelFiles
 
-        self._analyzer = load_analyzer(ModelFiles.default().find(MODEL))
+        # As facenet-pytorch does it: one embedding of the box for each face.
+        self._analyzer = load_analyzer(ModelFiles.default().find(MODEL), preparation=Preparation.BOX)
 
     def embed(self, crops: Pixels) -> Callable[[], Vectors]:
         """Embed crops of shape (n, 160, 160, 3), uint8, RGB."""
@@ -37,7 +39,6 @@ class OurSide:
         """The first ``n_crops`` faces of photos: shape (n, 160, 160, 3), uint8, RGB."""
         import numpy as np
 
-        from facegallery.crops import crop_face
         from facegallery.gallery.analysis import detect_many
         from facegallery.images import read_photo
 
@@ -45,7 +46,7 @@ class OurSide:
             found: list[Pixels] = []
             for path in paths:
                 photo = read_photo(path)
-                found += [crop_face(photo, face) for face in detect_many(self._analyzer.detector, [photo])[0]]
+                found += [self._analyzer.crop(photo, face) for face in detect_many(self._analyzer.detector, [photo])[0]]
                 if len(found) >= n_crops:
                     break
             return np.stack(found[:n_crops])
@@ -67,12 +68,13 @@ class OurSide:
 
 
 def enroll(folder: Path, n_photos: int, gallery_folder: Path) -> Enrolled:
-    """Enroll a folder of folders into a new gallery, its index written too."""
+    """Enroll a folder of folders into a new gallery, its index written too; one embedding a face, as the peers do."""
     from facegallery import Gallery
+    from facegallery.domain import Preparation
     from facegallery.gallery.enrollment import EnrollStatus, plan_folder
 
     plan = first_photos(plan_folder(folder), n_photos)
-    with Gallery.create(gallery_folder, model=MODEL) as gallery:
+    with Gallery.create(gallery_folder, model=MODEL, preparation=Preparation.BOX) as gallery:
         outcomes = list(gallery.enroll(plan))
         gallery.refresh_index()
     return Enrolled(len(outcomes), sum(outcome.status is EnrollStatus.ENROLLED for outcome in outcomes))

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facegallery.domain import EMBEDDING_SIZE, EmbeddedFace, Face, ModelIdentity, Photo, Vectors
-from facegallery.gallery.search import BestTemplateSearch
+from facegallery.domain import EMBEDDING_SIZE, EmbeddedFace, Face, ModelIdentity, Photo, Preparation, ScoreRule, Vectors
+from facegallery.gallery.search import MemberSearch
 from facegallery.index.engine import load_faiss
 from facegallery.index.opening import forgetting, open_index, refresh
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, n_threads
@@ -88,7 +88,7 @@ def make_gallery(folder: Path, batches: Iterator[Vectors], n_templates: int, *, 
         first_id: Id of the first new template; also of its photo and face.
     """
     path = folder / DATABASE_NAME
-    Store.create(path, model=MODEL).close()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX).close()
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("PRAGMA synchronous = OFF")
         for vectors in batches:
@@ -100,7 +100,9 @@ def make_gallery(folder: Path, batches: Iterator[Vectors], n_templates: int, *, 
                 "INSERT INTO photos VALUES (?, ?, ?, 200, 200, ?)",
                 [(key, f"{key:064x}", f"/photos/{key}.jpg", ADDED) for key in ids],
             )
-            raw.executemany("INSERT INTO faces VALUES (?, ?, 1, 1, 99, 99, '[]', 0.99)", [(key, key) for key in ids])
+            raw.executemany(
+                "INSERT INTO faces VALUES (?, ?, 1, 1, 99, 99, '[]', 0.99, NULL)", [(key, key) for key in ids]
+            )
             raw.executemany(
                 "INSERT INTO templates VALUES (?, ?, ?, 1, ?, ?)",
                 [
@@ -126,7 +128,9 @@ def against_flat(
     nearest = np.concatenate([flat.search(some, 1)[1][:, 0] + 1 for some in np.array_split(probes, 4)])
     with Store.open(folder / DATABASE_NAME) as store:
         index = open_index(folder / INDEX_NAME, store)
-        search = BestTemplateSearch(index, store.templates_of)
+        search = MemberSearch(
+            index, ScoreRule.BEST, templates_of=store.templates_of, templates_of_members=store.templates_of_members
+        )
         found = [row[0].template_id for row in search.candidates(probes, 2)]
         ways: dict[str, Callable[[Vectors], object]] = {
             "flat_ms": lambda probe: _flat_search(flat, probe, n_threads()),

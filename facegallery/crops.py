@@ -1,6 +1,7 @@
 """From a detected face to the square crop that the embedder sees, and between the frames of reduced and original photo.
 
-The crop is that of facenet-pytorch's ``extract_face``, to the bit: the networks' published weights were measured on it.
+The crop of the box is that of facenet-pytorch's ``extract_face``, to the bit: the networks' published weights were
+measured on it. The crop by landmarks is of :mod:`facegallery.alignment`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo
+from facegallery.alignment import Affine, aligned_crop, alignment_of
+from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo, Preparation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,37 +26,50 @@ CROP_MARGIN_PX = 14
 """Pixels of the crop, both sides together, that lie outside the box; facenet-pytorch's LFW notebook uses 14."""
 
 
-def crop_face(photo: Photo, face: Face) -> Pixels:
-    """Cut out a face with its margin and bring it to the embedder's size.
+def crop_face(photo: Photo, face: Face, preparation: Preparation) -> Pixels:
+    """Cut out a face and bring it to the embedder's size.
 
     Args:
         photo: The photo that the face is in.
         face: The face, photo frame. Its box may reach beyond the photo's edge; of a box that lies outside altogether,
             the nearest pixels of the photo are taken, so that one bad box never ends a run.
+        preparation: By box or by landmarks; a face whose landmarks are all in one point is cut out by its box.
 
     Returns:
-        shape (160, 160, 3), uint8, RGB. The box is stretched to a square, as the networks were trained.
+        shape (160, 160, 3), uint8, RGB. A box with its margin is stretched to a square, as the networks were trained.
     """
+    transform = _alignment(photo, face, preparation)
+    if transform is not None:
+        return aligned_crop(photo.pixels, transform)
     x0, y0, x1, y1 = _region(photo, face)
     region = Image.fromarray(photo.pixels[y0:y1, x0:x1])
     return np.array(region.resize((CROP_SIZE_PX, CROP_SIZE_PX), Image.Resampling.BILINEAR))
 
 
-def landmarks_in_crop(photo: Photo, face: Face) -> Points:
+def landmarks_in_crop(photo: Photo, face: Face, preparation: Preparation) -> Points:
     """Where the landmarks of a face are in its crop.
 
     Args:
         photo: The photo that the face is in.
         face: The face, photo frame.
+        preparation: How the crop is made.
 
     Returns:
         shape (5, 2), float32, x and y, crop frame, in the order of ``LANDMARK_NAMES``. A landmark that the detector
         put outside the crop is outside it here too.
     """
+    points = np.array(face.landmarks_xy) * photo.scale
+    transform = _alignment(photo, face, preparation)
+    if transform is not None:
+        return transform.moved(points).astype(np.float32)
     x0, y0, x1, y1 = _region(photo, face)
-    points = np.array(face.landmarks_xy) * photo.scale - (x0, y0)
-    in_crop: Points = (points * CROP_SIZE_PX / (x1 - x0, y1 - y0)).astype(np.float32)
+    in_crop: Points = ((points - (x0, y0)) * CROP_SIZE_PX / (x1 - x0, y1 - y0)).astype(np.float32)
     return in_crop
+
+
+def _alignment(photo: Photo, face: Face, preparation: Preparation) -> Affine | None:
+    """From decoded pixels to the aligned crop; None where the crop is the box's."""
+    return alignment_of(np.array(face.landmarks_xy) * photo.scale) if preparation.aligned else None
 
 
 def _region(photo: Photo, face: Face) -> tuple[int, int, int, int]:

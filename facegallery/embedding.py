@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from facegallery.compiled import CompiledNetwork, Recipe, open_network
 from facegallery.domain import CROP_SIZE_PX, EMBEDDING_SIZE, UNIT_LENGTH_TOLERANCE, ModelIdentity, Precision
 from facegallery.errors import ModelFileRefused
 from facegallery.network import best_device, load_network, to_input
-from facegallery.parts import N_FEATURES, cells_of, head_of, trunk_of
+from facegallery.parts import N_FEATURES, cells_of, head_of, last_maps, trunk_of
+from facegallery.parts import mirrored as with_mirror_images
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +32,7 @@ class TorchEmbedder:
         """Take a loaded network; ``load`` makes one from a file.
 
         Args:
-            network: As ``network.load_network`` returns it.
+            network: As ``network.load_network`` or ``parts.mirrored`` returns it.
             model: The name and fingerprint of its weights.
             path: The file they came from, for messages.
         """
@@ -40,18 +42,20 @@ class TorchEmbedder:
         self._path = path
 
     @classmethod
-    def load(cls, path: Path, model: ModelIdentity) -> TorchEmbedder:
+    def load(cls, path: Path, model: ModelIdentity, *, mirrored: bool = False) -> TorchEmbedder:
         """Load the weights of a model, onto a GPU where there is one.
 
         Args:
             path: The weight file.
             model: What it must be: the file's SHA-256 is compared with the fingerprint.
+            mirrored: Embed each crop together with its mirror image.
 
         Raises:
             ModelNotFound: There is no such file.
             ModelFileRefused: The file is not this model.
         """
-        return cls(load_network(path, name=model.name, sha256=model.fingerprint), model, path)
+        network = load_network(path, name=model.name, sha256=model.fingerprint)
+        return cls(with_mirror_images(network) if mirrored else network, model, path)
 
     @property
     def model(self) -> ModelIdentity:
@@ -75,18 +79,18 @@ class TorchEmbedder:
 
     def cells(self, crops: Pixels) -> FaceCells:
         """What each cell of the last feature map says; see :class:`facegallery.domain.Embedder`."""
-        trunk, head = trunk_of(self._network), head_of(self._network)
         batches = (to_input(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH))
-        return cells_of(partial(self._run, head), np.concatenate([self._run(trunk, batch) for batch in batches]))
+        maps = [self._run(partial(last_maps, self._network), batch) for batch in batches]
+        return cells_of(partial(self._run, head_of(self._network)), np.concatenate(maps))
 
     def _embed_batch(self, crops: Pixels) -> Vectors:
         return self._run(self._network, to_input(crops))
 
-    def _run(self, module: torch.nn.Module, values: torch.Tensor | Vectors) -> Vectors:
+    def _run(self, part: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor | Vectors) -> Vectors:
         import torch
 
         with torch.inference_mode():
-            answer: Vectors = module(torch.as_tensor(values).to(self._device)).cpu().numpy()
+            answer: Vectors = part(torch.as_tensor(values).to(self._device)).cpu().numpy()
         return answer
 
 
@@ -97,22 +101,26 @@ class CompiledEmbedder:
     for one.
     """
 
-    def __init__(self, path: Path, model: ModelIdentity, precision: Precision) -> None:
+    def __init__(self, path: Path, model: ModelIdentity, precision: Precision, *, mirrored: bool = False) -> None:
         """Say what to embed with; ``load`` does the work that can fail.
 
         Args:
             path: The weight file; read only where the compiled network is not in the cache.
             model: What it must be.
             precision: ``f32`` or ``bf16``.
+            mirrored: Embed each crop together with its mirror image.
         """
         self._path = path
         self._model = model
         self._precision = precision
+        self._mirrored = mirrored
         self._recipes = recipes(path, model, precision)
         self._networks: dict[str, CompiledNetwork] = {}
 
     @classmethod
-    def load(cls, path: Path, model: ModelIdentity, precision: Precision) -> CompiledEmbedder:
+    def load(
+        cls, path: Path, model: ModelIdentity, precision: Precision, *, mirrored: bool = False
+    ) -> CompiledEmbedder:
         """Get ready for single crops; for batches when there is the first.
 
         Raises:
@@ -120,7 +128,7 @@ class CompiledEmbedder:
             ModelNotFound: There is no such file.
             ModelFileRefused: The file is not this model.
         """
-        embedder = cls(path, model, precision)
+        embedder = cls(path, model, precision, mirrored=mirrored)
         embedder._network("one")
         embedder._network("head")
         return embedder
@@ -150,7 +158,14 @@ class CompiledEmbedder:
         return cells_of(self._head, self._maps(crops))
 
     def _maps(self, crops: Pixels) -> Vectors:
-        """The last feature maps: shape (n, 1792, 3, 3)."""
+        """The last feature maps, as ``parts.last_maps`` makes them: shape (n, 1792, 3, 3)."""
+        if not self._mirrored:
+            return self._maps_of(crops)
+        straight, mirror = np.split(self._maps_of(np.concatenate([crops, crops[:, :, ::-1]])), 2)
+        mean: Vectors = (straight + mirror[..., ::-1]) / np.float32(2)
+        return mean
+
+    def _maps_of(self, crops: Pixels) -> Vectors:
         n_in_batches = len(crops) // BATCH * BATCH
         lots = [("batch", start, BATCH) for start in range(0, n_in_batches, BATCH)]
         lots += [("one", start, 1) for start in range(n_in_batches, len(crops))]

@@ -15,11 +15,19 @@
     │   ├── GalleryTooNew       written by a later version of the program
     │   ├── GalleryDamaged      the database is not one, or fails its checks
     │   ├── GalleryUnavailable  the folder cannot be read or written, or is locked for too long
-    │   ├── StillInTheLog       a member is forgotten, but another program keeps the log from being emptied
+    │   ├── StillInTheLog       rows are removed, but another program keeps the log from being emptied
     │   ├── MemberNotFound
+    │   ├── PhotoNotEnrolled    no face of this photo is in the gallery
     │   ├── MemberExists
-    │   └── BadName             a member's name that cannot be kept
-    └── ExplanationError        there is nothing to explain, or the picture cannot be made
+    │   ├── RejectionNotFound
+    │   ├── EnrolledAsMember    a face is said not to be a member's, and is enrolled as that member
+    │   ├── SaidNotToBe         a photo would be given to a member of whom it was said that it is not them
+    │   ├── BadClusterFile      a file of clusters that cannot be used
+    │   ├── TooManyFaces        more faces to be grouped than fit into memory
+    │   ├── BadName             a member's name that cannot be kept
+    │   └── CalibrationRefused  the gallery's photos cannot support the wanted rate
+    ├── ExplanationError        there is nothing to explain, or the picture cannot be made
+    └── EvaluationError         there is nothing to measure, or a list of what to measure is not one
 
 Every message names the file or member it is about and, after the first sentence, what to do next. The fields
 carry the same facts for programs.
@@ -73,8 +81,9 @@ class FaceChoiceNeeded(FacegalleryError):
     """
 
     def __init__(self, path: Path, n_faces: int, advice: str) -> None:
-        found = "no face" if n_faces == 0 else f"{n_faces} faces"
-        super().__init__(f"{path}: {found} found where exactly one is meant. {advice}")
+        several = f"{n_faces or 'no'} face{'s' * (n_faces > 1)} found where exactly one is meant"
+        found = "only one face found" if n_faces == 1 else several
+        super().__init__(f"{path}: {found}. {advice}")
         self.path = path
         self.n_faces = n_faces
 
@@ -231,7 +240,7 @@ class GalleryUnavailable(GalleryError):
 
 
 class StillInTheLog(GalleryError):
-    """A member's rows are removed, but their bytes are still in the database's log, which another program reads.
+    """Rows of members are removed, but their bytes are still in the database's log, which another program reads.
 
     Attributes:
         path: The database.
@@ -239,9 +248,24 @@ class StillInTheLog(GalleryError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The member is forgotten, but another program is reading {path}, and so the removed bytes are still in "
+            f"What was to be removed is removed, but another program is reading {path}, and its bytes are still in "
             f"{path.name}-wal. They go when the last program that uses the gallery is closed: close it, then run "
             "'facegallery members'."
+        )
+        self.path = path
+
+
+class PhotoNotEnrolled(GalleryError):
+    """No face is enrolled from a photo at this place.
+
+    Attributes:
+        path: The photo.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}: no face is enrolled from a photo at this place. 'facegallery show NAME' lists the photos of a "
+            "member, where they were when they were enrolled."
         )
         self.path = path
 
@@ -285,5 +309,100 @@ class BadName(GalleryError):
         self.name = name
 
 
+class CalibrationRefused(GalleryError):
+    """The gallery's photos cannot support a threshold for the wanted false match rate.
+
+    Attributes:
+        reason: Why, and what to add.
+        smallest_fmr: The smallest rate that they support; None where they support none.
+    """
+
+    def __init__(self, reason: str, *, smallest_fmr: float | None = None) -> None:
+        super().__init__(f"The gallery cannot be calibrated: {reason}.")
+        self.reason = reason
+        self.smallest_fmr = smallest_fmr
+
+
+class RejectionNotFound(GalleryError):
+    """Nobody's word of this number is kept.
+
+    Attributes:
+        rejection_id: The number asked for.
+    """
+
+    def __init__(self, rejection_id: int) -> None:
+        super().__init__(f"There is no rejection number {rejection_id}. 'facegallery rejections' lists them.")
+        self.rejection_id = rejection_id
+
+
+class EnrolledAsMember(GalleryError):
+    """A face is said not to be a member's, but it is enrolled as that member: both cannot hold.
+
+    Attributes:
+        path: The photo.
+        member: The member.
+    """
+
+    def __init__(self, path: Path, member: str) -> None:
+        super().__init__(
+            f"{path}: this face is enrolled as {member}, so it cannot be said that it is not {member}. "
+            f"'facegallery audit' finds and removes wrong photos of a member; 'facegallery forget' removes the member."
+        )
+        self.path = path
+        self.member = member
+
+
+class SaidNotToBe(GalleryError):
+    """A photo is to be given to a member of whom somebody said that it is not them.
+
+    Attributes:
+        path: The photo.
+        member: The member.
+        rejection_id: What was said, to take it back by.
+    """
+
+    def __init__(self, path: Path, member: str, rejection_id: int) -> None:
+        super().__init__(
+            f"{path}: somebody said that this face is not {member}. Nothing was moved. To take that back: "
+            f"'facegallery rejections --undo {rejection_id}'."
+        )
+        self.path = path
+        self.member = member
+        self.rejection_id = rejection_id
+
+
+class BadClusterFile(GalleryError):
+    """A file that is not one of clusters as ``facegallery cluster`` writes them.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it, one line.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}. Make the file anew: 'facegallery cluster DIR -o FILE.json'.")
+        self.path = path
+        self.reason = reason
+
+
+class TooManyFaces(GalleryError):
+    """More faces hang together than can be grouped in memory.
+
+    Attributes:
+        n_faces: How many.
+    """
+
+    def __init__(self, n_faces: int, most: int, limit: float) -> None:
+        super().__init__(
+            f"{n_faces} unknown faces hang together, and at most {most} can be grouped at once. "
+            f"Cluster fewer folders at a time, or join less: '--join' with more than {limit:.2f}."
+        )
+        self.n_faces = n_faces
+
+
 class ExplanationError(FacegalleryError):
     """There is nothing to explain, or the explanation cannot be made."""
+
+
+class EvaluationError(FacegalleryError):
+    """There is nothing to measure, or what says what to measure is not as it must be."""

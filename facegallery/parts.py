@@ -19,6 +19,7 @@ import numpy as np
 from facegallery.domain import FaceCells
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Conv2d, Module
 
     from facegallery.domain import Vectors
@@ -31,7 +32,8 @@ def trunk_of(network: Module, *, for_bf16: bool = False) -> Module:
     """From crops to the last feature map.
 
     Args:
-        network: As ``network.load_network`` returns it. With ``for_bf16`` it is changed, and not to be used afterwards.
+        network: As ``network.load_network`` or ``mirrored`` returns it. With ``for_bf16`` it is changed, and not to be
+            used afterwards.
         for_bf16: Give the first layer's weights as two terms. In float32 the answers are the same up to rounding.
 
     Returns:
@@ -63,6 +65,53 @@ def head_of(network: Module) -> Module:
 
     parts = dict(network.named_children())
     return Sequential(parts["last_linear"], parts["last_bn"]).eval()
+
+
+def mirrored(network: Module) -> Module:
+    """The network over a crop and its mirror image: the mean of the two last feature maps, the second turned back.
+
+    A face and its mirror image are one person; what the network says of only one of them is its own. Since the head is
+    affine, the embedding is that of the mean of the two, brought to unit length.
+
+    Args:
+        network: As ``network.load_network`` returns it. The layers are shared with it, and have the same names.
+    """
+    import torch
+
+    class Mirrored(torch.nn.Module):
+        """Embeds as the network does; its layers see twice the rows: the crops, then their mirror images."""
+
+        is_mirrored = True
+
+        def forward(self, crops: torch.Tensor) -> torch.Tensor:
+            pooled = last_maps(self, crops).mean(dim=(2, 3))
+            return torch.nn.functional.normalize(head_of(self)(pooled), dim=1)
+
+    both = Mirrored()
+    for name, layer in network.named_children():
+        both.add_module(name, layer)
+    return both.eval()
+
+
+def last_maps(network: Module, crops: Tensor) -> Tensor:
+    """The feature maps of whose cells' mean the embedding is made.
+
+    Args:
+        network: As ``network.load_network`` or ``mirrored`` returns it.
+        crops: shape (n, 3, h, w), as ``network.to_input`` returns them.
+
+    Returns:
+        shape (n, 1792, h', w'), float32.
+    """
+    import torch
+
+    trunk = trunk_of(network)
+    if not getattr(network, "is_mirrored", False):
+        plain: Tensor = trunk(crops)
+        return plain
+    straight, mirror = trunk(torch.cat([crops, crops.flip(3)])).split(len(crops))
+    mean: Tensor = (straight + mirror.flip(3)) / 2
+    return mean
 
 
 def cells_of(head: Callable[[Vectors], Vectors], maps: Vectors) -> FaceCells:

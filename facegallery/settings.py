@@ -42,8 +42,17 @@ def models_folder() -> Path:
 
 def networks_cache_folder() -> Path:
     """The folder of compiled networks: in ``FACEGALLERY_CACHE``, else in the platform's cache folder of this person."""
+    return _cache_folder() / "networks"
+
+
+def plots_cache_folder() -> Path:
+    """The folder of matplotlib's list of fonts, beside that of compiled networks."""
+    return _cache_folder() / "plots"
+
+
+def _cache_folder() -> Path:
     named = os.environ.get(CACHE_VARIABLE)
-    return (Path(named).expanduser() if named else _user_cache_folder()) / "networks"
+    return Path(named).expanduser() if named else _user_cache_folder()
 
 
 def bundled(name: str) -> Path:

@@ -23,6 +23,15 @@ def printable(text: object) -> str:
     )
 
 
+def apart(value: float, limit: float) -> tuple[str, str]:
+    """Two numbers with two digits; with more, up to four, where fewer do not tell them apart."""
+    for digits in (2, 3):
+        told = f"{value:.{digits}f}", f"{limit:.{digits}f}"
+        if value == limit or told[0] != told[1]:
+            return told
+    return f"{value:.4f}", f"{limit:.4f}"
+
+
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
     """Sort key by which ``2.jpg`` comes before ``10.jpg``; case and Unicode form matter only between equals."""
     parts = re.split(r"([0-9]+)", unicodedata.normalize("NFC", name).casefold())

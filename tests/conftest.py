@@ -87,7 +87,11 @@ def empty_gallery(tmp_path: Path, analyzer: FaceAnalyzer) -> Iterator[Gallery]:
 def open_with(folder: Path, analyzer: FaceAnalyzer) -> Gallery:
     """Open a gallery, or make it, around networks that are loaded already."""
     path = folder / DATABASE_NAME
-    store = Store.open(path) if path.exists() else Store.create(path, model=analyzer.model.identity)
+    store = (
+        Store.open(path)
+        if path.exists()
+        else Store.create(path, model=analyzer.model.identity, preparation=analyzer.preparation)
+    )
     return Gallery(folder, store=store, models=ModelFiles.default(), load_analyzer=lambda _: analyzer)
 
 

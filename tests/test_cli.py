@@ -147,8 +147,8 @@ def test_json_is_one_document_with_stable_keys(run_cli: RunCli, here: Path, samp
     result = run_cli("identify", sample_group / "group.jpg", tmp_path / "gone.jpg", "--json", "--top", "3", "-t", "0.6")
     assert result.code == 3
     document = json.loads(result.out)
-    assert list(document) == ["model", "threshold", "score", "photos", "skipped"]
-    assert (document["model"], document["threshold"], document["score"]) == ("starter", 0.6, "best")
+    assert list(document) == ["model", "threshold", "min_margin", "threshold_source", "score", "photos", "skipped"]
+    assert (document["model"], document["threshold"], document["score"]) == ("starter", 0.6, "centroid")
     assert document["skipped"] == [
         {"path": str(tmp_path / "gone.jpg"), "code": "missing", "reason": document["skipped"][0]["reason"]}
     ]
@@ -157,11 +157,13 @@ def test_json_is_one_document_with_stable_keys(run_cli: RunCli, here: Path, samp
     assert [face["face"] for face in photo["faces"]] == [1, 2, 3, 4, 5]
     for face in photo["faces"]:
         assert list(face) == [
-            "face", "box_xyxy", "landmarks_xy", "probability",
-            "decision", "member", "nearest", "similarity", "threshold", "runner_up", "margin", "taken", "candidates",
+            "face", "box_xyxy", "landmarks_xy", "probability", "quality",
+            "decision", "member", "nearest", "similarity", "threshold", "threshold_source", "runner_up",
+            "margin", "min_margin", "strangers", "taken", "rejected", "candidates",
         ]  # fmt: skip
         assert len(face["landmarks_xy"]) == 5
         assert [candidate["rank"] for candidate in face["candidates"]] == [1, 2, 3]
+        assert not any(candidate["rejected"] for candidate in face["candidates"])
         assert (face["member"] is not None) == (face["decision"] == "match") == (face["similarity"] >= 0.6)
         assert face["margin"] == pytest.approx(face["similarity"] - face["runner_up"]["similarity"], abs=2e-6)
 
@@ -401,13 +403,13 @@ def test_explain_draws_and_says_the_decision(run_cli: RunCli, here: Path, sample
     probe = sample_group / "probe" / "ada-2.jpg"
     result = run_cli("explain", probe, "-o", tmp_path / "why.png")
     assert result.code == 0
-    assert result.out.startswith("Ada: similarity 0.8")
+    assert result.out.startswith("Ada: similarity 0.9")
     with Image.open(tmp_path / "why.png") as picture:
         assert picture.format == "PNG"
     assert f"Written: {tmp_path / 'why.png'}" in result.err
     gradcam = ("--method", "gradcam-match", "--layer")
     other = run_cli("explain", probe, "-m", "bea", "-o", tmp_path / "not.png", *gradcam, "block8")
-    assert "Compared with Bea: similarity 0.5" in other.out
+    assert "Compared with Bea: similarity 0.4" in other.out
     assert "Nearer to Ada than to Bea, by 0." in other.out
     assert run_cli("explain", probe, "-o", tmp_path / "x.png", *gradcam, "logits").code == 1
     assert run_cli("explain", probe, "-o", tmp_path / "x.png", "-m", "Nobody").code == 1
@@ -430,7 +432,7 @@ def test_explain_answers_without_a_picture_and_as_a_document(
     assert len(document["covered_places"]["places"]) == 37
     assert "<title>Why Ada: ada-2.jpg</title>" in (tmp_path / "why.html").read_text(encoding="utf-8")
     assert (tmp_path / "why.png").exists()
-    assert run_cli("explain", probe).out.startswith("Ada: similarity 0.8")
+    assert run_cli("explain", probe).out.startswith("Ada: similarity 0.9")
 
 
 def test_explain_checks_its_maps(run_cli: RunCli, here: Path, sample_group: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from facegallery.domain import (
     Photo,
     Pixels,
     Precision,
+    Preparation,
     Runtime,
     RuntimeChoice,
 )
@@ -36,7 +37,7 @@ from facegallery.gallery.networks import load_detector, load_networks
 from facegallery.images import read_photo
 from facegallery.mtcnn import compiled_networks, torch_networks
 from facegallery.network import load_network, to_input
-from facegallery.parts import head_of, trunk_of
+from facegallery.parts import head_of, mirrored, trunk_of
 from facegallery.settings import bundled
 from facegallery.weights.files import ModelFiles
 
@@ -129,7 +130,7 @@ def test_cells_put_together_are_the_embedding(runtime: Runtime, n: int) -> None:
     """The mean of what a crop's cells say, at unit length, is the embedding of the same call; and a cell without any
     feature says the constant.
     """
-    crops = np.stack([crop_face(photo, face) for photo, face in FACES * 9])[:n]
+    crops = np.stack([crop_face(photo, face, Preparation.BOX) for photo, face in FACES * 9])[:n]
     embedder = embedder_of(runtime)
     cells = embedder.cells(crops)
     assert cells.vectors.shape == (n, 3, 3, 512)
@@ -147,7 +148,7 @@ def test_cells_put_together_are_the_embedding(runtime: Runtime, n: int) -> None:
 
 def test_bf16_embeddings_are_close() -> None:
     """In bf16 the cosine with torch's embeddings is at least 0.9999 for faces, also in dark and in flat photos."""
-    faces = np.stack([crop_face(photo, face) for photo, face in FACES])
+    faces = np.stack([crop_face(photo, face, Preparation.BOX) for photo, face in FACES])
     crops = np.concatenate([faces, (faces // 4).astype(np.uint8), (faces // 4 + 150).astype(np.uint8)])
     if native_precision() is not Precision.BF16:
         pytest.skip("this processor does not compute bf16 natively")
@@ -164,7 +165,7 @@ def test_the_parts_are_the_network() -> None:
     """
     weights = bundled("starter.safetensors")
     network = load_network(weights, name="starter")
-    crops = to_input(np.stack([crop_face(photo, face) for photo, face in FACES[:2]]))
+    crops = to_input(np.stack([crop_face(photo, face, Preparation.BOX) for photo, face in FACES[:2]]))
     with torch.inference_mode():
         expected = network(crops).numpy()
         head = head_of(network)
@@ -382,3 +383,56 @@ def test_without_openvino_the_commands_run_and_say_so_once(sample_group: Path, t
     refused = run(missing + COMMAND, "detect", "--runtime", "openvino", probes[0], home=tmp_path)
     assert "exit 1" in refused.stderr
     assert "Error: OpenVINO is not installed" in refused.stderr
+
+
+# --- mirror images ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("runtime", [Runtime.TORCH, Runtime.OPENVINO])
+def test_a_face_and_its_mirror_image_are_one(runtime: Runtime) -> None:
+    """Looked at together, a crop and its mirror image have one embedding; its cells are each other's mirror images, and
+    put together they are the embedding.
+    """
+    _, embedder = load_networks(
+        ModelFiles.default().find("starter"), RuntimeChoice(runtime, Precision.F32), Preparation.BOX_MIRRORED
+    )
+    crops = np.stack([crop_face(photo, face, Preparation.BOX) for photo, face in FACES[:3]])
+    embedded, of_images = embedder.embed(crops), embedder.embed(np.ascontiguousarray(crops[:, :, ::-1]))
+    np.testing.assert_allclose(embedded, of_images, atol=1e-4)
+    plain = embedder_of(runtime).embed(crops)
+    assert 0.8 < (plain * embedded).sum(axis=1).min() < 0.999  # it is not the crop alone, and not far from it
+    cells, mirrored = (embedder.cells(each).vectors for each in (crops, np.ascontiguousarray(crops[:, :, ::-1])))
+    np.testing.assert_allclose(cells, mirrored[:, :, ::-1], atol=2e-3)
+    mean = cells.mean(axis=(1, 2))
+    np.testing.assert_allclose(mean / np.linalg.norm(mean, axis=1, keepdims=True), embedded, atol=1e-5)
+
+
+def test_mirrored_runtimes_agree() -> None:
+    """Torch and OpenVINO say the same of crops with their mirror images; no crops are no rows."""
+    crops = np.stack([crop_face(photo, face, Preparation.BOX) for photo, face in FACES[:5]])
+    model = ModelFiles.default().find("starter")
+    torchs, compiled = (
+        load_networks(model, RuntimeChoice(runtime, Precision.F32), Preparation.LANDMARKS_MIRRORED)[1]
+        for runtime in (Runtime.TORCH, Runtime.OPENVINO)
+    )
+    np.testing.assert_allclose(compiled.embed(crops), torchs.embed(crops), atol=1e-4)
+    assert compiled.embed(crops[:0]).shape == torchs.embed(crops[:0]).shape == (0, 512)
+
+
+def test_the_mirrored_network_is_the_mirrored_embedder() -> None:
+    """The network in PyTorch that methods look into answers as the embedder that decided, and has the same layers; its
+    layers are shared with the plain one, which is left as it was.
+    """
+    plain = load_network(bundled("starter.safetensors"), name="starter")
+    crops = np.stack([crop_face(photo, face, Preparation.BOX) for photo, face in FACES[:2]])
+    with torch.inference_mode():
+        before = plain(to_input(crops))
+        both = mirrored(plain)
+        said = both(to_input(crops)).numpy()
+        assert torch.equal(plain(to_input(crops)), before)
+    _, embedder = load_networks(
+        ModelFiles.default().find("starter"), RuntimeChoice(Runtime.TORCH), Preparation.BOX_MIRRORED
+    )
+    np.testing.assert_allclose(said, embedder.embed(crops), atol=1e-5)
+    assert both.get_submodule("block8") is plain.get_submodule("block8")
+    assert not both.training

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facegallery.crops import CROP_MARGIN_PX, crop_face, landmarks_in_crop, to_photo_frame
-from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo
+from facegallery.domain import CROP_SIZE_PX, BoxXyxy, Face, Photo, Preparation
 
 HEIGHT, WIDTH = 90, 120
 PIXELS = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -37,7 +37,7 @@ sizes = st.floats(0, 200)
 def test_a_crop_is_that_of_facenet_pytorch_to_the_bit(left: float, top: float, width: float, height: float) -> None:
     """Wherever its ``extract_face`` gives a picture, ours is the same; elsewhere ours is a picture all the same."""
     box = (left, top, left + width, top + height)
-    crop = crop_face(photo_of(), face_at(box))
+    crop = crop_face(photo_of(), face_at(box), Preparation.BOX)
     assert crop.shape == (CROP_SIZE_PX, CROP_SIZE_PX, 3)
     assert crop.dtype == np.uint8
     try:
@@ -69,21 +69,21 @@ def crop_has_pixels(box: BoxXyxy) -> bool:
 )
 def test_a_box_without_a_pixel_gives_the_nearest_one(box: BoxXyxy, pixel: tuple[int, int]) -> None:
     """Boxes outside the photo, empty or turned inside out end no run: the crop is of the nearest pixel."""
-    assert (crop_face(photo_of(), face_at(box)) == PIXELS[pixel]).all()
+    assert (crop_face(photo_of(), face_at(box), Preparation.BOX) == PIXELS[pixel]).all()
 
 
 def test_a_crop_keeps_nothing_of_the_photo() -> None:
     """A crop can be written to without changing the photo."""
     before = PIXELS.copy()
-    crop_face(photo_of(), face_at((0.0, 0.0, 160.0, 160.0)))[:] = 0
+    crop_face(photo_of(), face_at((0.0, 0.0, 160.0, 160.0)), Preparation.BOX)[:] = 0
     assert np.array_equal(PIXELS, before)
 
 
 def test_the_box_is_in_the_frame_of_the_original() -> None:
     """In a photo reduced to a quarter, a box of the original's pixels gives the crop of the same place."""
     reduced = photo_of(width_px=4 * WIDTH, height_px=4 * HEIGHT)
-    crop = crop_face(reduced, face_at((40.0, 80.0, 240.0, 320.0)))
-    assert np.array_equal(crop, crop_face(photo_of(), face_at((10.0, 20.0, 60.0, 80.0))))
+    crop = crop_face(reduced, face_at((40.0, 80.0, 240.0, 320.0)), Preparation.BOX)
+    assert np.array_equal(crop, crop_face(photo_of(), face_at((10.0, 20.0, 60.0, 80.0)), Preparation.BOX))
 
 
 @given(box=st.tuples(positions, positions, positions, positions), factor=st.integers(1, 9))
@@ -122,6 +122,6 @@ def test_landmarks_are_where_the_crop_shows_them() -> None:
             tuple((scale * x, scale * y) for x, y in points),
             1.0,
         )
-        crop = crop_face(photo, face)
-        for x, y in landmarks_in_crop(photo, face):
+        crop = crop_face(photo, face, Preparation.BOX)
+        for x, y in landmarks_in_crop(photo, face, Preparation.BOX):
             assert crop[int(y), int(x), 0] > 128

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from facegallery.domain import Candidate, TemplateSet, Vectors, Verdict
+from facegallery.domain import Candidate, Limits, Verdict
 from facegallery.gallery.words import decision_words
-from facegallery.matching.decisions import centroids, decide, decide_photo, rank_members, reaches
+from facegallery.matching.decisions import decide, rank_members, reaches
+
+
+def at(threshold: float, min_margin: float = 0.0) -> Limits:
+    return Limits(threshold, min_margin, "asked for")
 
 
 def ranked(**similarity_of: float) -> list[Candidate]:
@@ -22,14 +26,14 @@ def ranked(**similarity_of: float) -> list[Candidate]:
 
 def test_a_similarity_equal_to_the_threshold_is_a_match() -> None:
     """The tie rule: equal is enough, the next smaller number is not."""
-    assert decide(ranked(Ada=0.7), threshold=0.7).verdict is Verdict.MATCH
-    assert decide(ranked(Ada=float(np.nextafter(0.7, 0))), threshold=0.7).verdict is Verdict.UNKNOWN
+    assert decide(ranked(Ada=0.7), limits=at(0.7)).verdict is Verdict.MATCH
+    assert decide(ranked(Ada=float(np.nextafter(0.7, 0))), limits=at(0.7)).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0])
 def test_zero_and_negative_thresholds_are_obeyed(threshold: float) -> None:
     """0.0 is a threshold like any other, not 'none given'."""
-    decision = decide(ranked(Ada=0.0), threshold=threshold)
+    decision = decide(ranked(Ada=0.0), limits=at(threshold))
     assert decision.member == "Ada"
     assert decision.threshold == threshold
 
@@ -42,7 +46,7 @@ def test_an_array_is_compared_element_by_element() -> None:
 
 def test_an_unknown_face_keeps_its_nearest_member_but_has_no_name() -> None:
     """Unknown never names; it says who was nearest and by how much the next one is behind."""
-    decision = decide(ranked(Ada=0.41, Bea=0.30), threshold=0.7)
+    decision = decide(ranked(Ada=0.41, Bea=0.30), limits=at(0.7))
     assert decision.member is None
     assert decision.best is not None
     assert decision.best.member == "Ada"
@@ -55,7 +59,7 @@ def test_an_unknown_face_keeps_its_nearest_member_but_has_no_name() -> None:
 
 def test_an_empty_gallery_answers_unknown() -> None:
     """No candidate: unknown, no name, no margin, and words that say so."""
-    decision = decide([], threshold=0.7)
+    decision = decide([], limits=at(0.7))
     assert (decision.verdict, decision.member, decision.best, decision.margin) == (Verdict.UNKNOWN, None, None, None)
     assert decision_words(decision) == "Unknown: there is no member to compare with."
 
@@ -70,79 +74,31 @@ def test_members_are_ranked_by_their_best_template() -> None:
     assert [(each.member, each.rank, each.template_id) for each in candidates] == [("Bea", 1, 9), ("Ada", 2, 2)]
 
 
-def test_a_member_is_named_once_in_a_photo() -> None:
-    """The face that fits better keeps the name; the other is decided by its next candidate, and says who was taken."""
-    first, second = decide_photo([ranked(Ada=0.8, Bea=0.75), ranked(Ada=0.9, Bea=0.2)], threshold=0.7)
-    assert (first.member, second.member) == ("Bea", "Ada")
-    assert first.taken == ("Ada",)
-    assert second.taken == ()
-    assert decision_words(first).endswith("Ada fits another face of this photo better.")
+def test_too_small_a_margin_is_ambiguous_and_names_nobody() -> None:
+    """Above the threshold and too near to the runner-up: no name, both are told; equal to the margin is enough."""
+    twins = ranked(Ada=0.86, Bea=0.84, Cy=0.1)
+    decision = decide(twins, limits=at(0.7, 0.03))
+    assert (decision.verdict, decision.member) == (Verdict.AMBIGUOUS, None)
+    assert decision_words(decision) == (
+        "Ambiguous: Ada (similarity 0.86) or Bea (0.84). A name needs a similarity of 0.70 and a margin of 0.03; the "
+        "margin is 0.02."
+    )
+    assert decide(ranked(Ada=0.75, Bea=0.5), limits=at(0.7, 0.25)).member == "Ada"
+    assert decide(ranked(Ada=0.5, Bea=0.49), limits=at(0.7, 0.03)).verdict is Verdict.UNKNOWN
+    assert decide(ranked(Ada=0.9), limits=at(0.7, 0.5)).member == "Ada"
 
 
-def test_a_face_that_loses_its_only_member_is_unknown() -> None:
-    """Losing the name does not lower the bar for the next one."""
-    first, second = decide_photo([ranked(Ada=0.8, Bea=0.69), ranked(Ada=0.9, Bea=0.2)], threshold=0.7)
-    assert first.member is None
-    assert first.best is not None
-    assert first.best.member == "Bea"
-    assert second.member == "Ada"
+def test_a_runner_up_under_the_threshold_is_near_all_the_same() -> None:
+    """The margin is to the next member, whether that one would be named or not."""
+    assert decide(ranked(Ada=0.71, Bea=0.69), limits=at(0.7, 0.05)).verdict is Verdict.AMBIGUOUS
 
 
-def test_a_stranger_beside_members_keeps_the_true_ranking() -> None:
-    """Only a member that would be a match here is passed over: the nearest member and the margin of an unknown are
-    true.
-    """
-    stranger, _ = decide_photo([ranked(Ada=0.30, Bea=0.28), ranked(Ada=0.9, Bea=0.2)], threshold=0.7)
-    assert stranger.best is not None
-    assert (stranger.best.member, stranger.taken) == ("Ada", ())
-    assert stranger.margin == pytest.approx(0.02)
-
-
-def test_a_face_whose_only_candidates_are_taken_says_so() -> None:
-    """A one-member gallery and that member twice in a photo: the reason is not an empty gallery."""
-    first, second = decide_photo([ranked(Ada=0.8), ranked(Ada=0.9)], threshold=0.7)
-    assert (first.best, second.member) == (None, "Ada")
-    assert decision_words(first) == "Unknown: Ada fits another face of this photo better."
-
-
-similarities = st.floats(min_value=-1, max_value=1, allow_nan=False)
-photos = st.lists(st.dictionaries(st.sampled_from("ABCDEF"), similarities, max_size=6), max_size=6)
-
-
-@given(photo=photos, threshold=similarities)
-def test_no_photo_names_anybody_twice_or_below_the_threshold(photo: list[dict[str, float]], threshold: float) -> None:
-    """For any similarities: names are unique, reach the threshold, and only a taken member is passed over."""
-    decisions = decide_photo([ranked(**face) for face in photo], threshold=threshold)
-    names = [decision.member for decision in decisions if decision.member is not None]
-    assert len(names) == len(set(names))
-    for decision, face in zip(decisions, photo, strict=True):
-        reachable = {name for name, similarity in face.items() if similarity >= threshold}
-        if decision.member is None:
-            assert reachable <= set(names)
-        else:
-            assert decision.member in reachable
-            chosen = face[decision.member]
-            assert {name for name in face if face[name] > chosen} <= set(decision.taken)
-            assert {name for name in face if face[name] >= chosen} - {decision.member} >= set(decision.taken)
-            assert set(decision.taken) <= set(names)
-
-
-@given(photo=photos, threshold=similarities)
-def test_alone_in_a_photo_a_face_gets_its_best_candidate(photo: list[dict[str, float]], threshold: float) -> None:
-    """With one face the rule for photos is the rule for faces."""
-    for face in photo:
-        assert decide_photo([ranked(**face)], threshold=threshold) == [decide(ranked(**face), threshold=threshold)]
-
-
-def unit(*values: float) -> Vectors:
-    vector = np.array(values, dtype=np.float64)
-    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
-
-
-def test_centroids_are_unit_means_by_member() -> None:
-    """The mean of a member's templates, scaled to length 1; opposite templates give zero, not NaN."""
-    vectors = np.stack([unit(1, 0), unit(0, 1), unit(0, 1), unit(1, 0), unit(-1, 0)])
-    names, means = centroids(TemplateSet(1, "1", np.arange(5), vectors, ("Ada", "Bea", "Ada", "Cy", "Cy")))
-    assert names == ("Ada", "Bea", "Cy")
-    expected = np.array([[0.70710678, 0.70710678], [0, 1], [0, 0]])
-    np.testing.assert_allclose(means.astype(np.float64), expected, atol=1e-6)
+def test_a_rejected_member_is_passed_over_and_told() -> None:
+    """What somebody said is obeyed: the next member is decided about, and the answer says why it is not the first."""
+    first, second = ranked(Ada=0.9, Bea=0.8)
+    decision = decide([replace(first, rejected=True), second], limits=at(0.7, 0.2))
+    assert (decision.member, decision.rejected, decision.margin) == ("Bea", ("Ada",), None)
+    alone = decide([replace(first, rejected=True)], limits=at(0.7))
+    assert (alone.verdict, alone.best, alone.rejected) == (Verdict.UNKNOWN, None, ("Ada",))
+    below = decide([replace(first, rejected=True, similarity=0.6)], limits=at(0.7))
+    assert below.rejected == ()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facegallery.cli.evaluation_report import as_document, as_markdown
+from facegallery.cli.evaluating.explanations_report import as_report
 from facegallery.cli.report import as_json
 from facegallery.domain import ModelIdentity, Pixels
 from facegallery.errors import ExplanationError, PhotoError
@@ -293,7 +293,7 @@ def report() -> ExplanationReport:
 
 def test_json_holds_rows_faces_and_settings(report: ExplanationReport) -> None:
     """Every number that a row is made of, what it was made with, and that something is missing."""
-    document = json.loads(as_json(as_document(report)))
+    document = json.loads(as_json(as_report(report).document))
     assert (document["model"], document["complete"]) == ("tiny", False)
     assert document["settings"]["n_steps"] == 2
     assert document["settings"]["chance"] == pytest.approx(0.16)
@@ -307,7 +307,7 @@ def test_json_holds_rows_faces_and_settings(report: ExplanationReport) -> None:
 
 def test_markdown_holds_the_rows_and_what_to_say_beside_them(report: ExplanationReport) -> None:
     """As many cells in each row; below, on how many faces, that the run was stopped, chance, and who was skipped."""
-    text = as_markdown(report)
+    text = as_report(report).markdown
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 5
     assert len({line.count("|") for line in lines}) == 1

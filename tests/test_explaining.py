@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from facegallery import Gallery
-from facegallery.domain import Decision, Verdict
+from facegallery.domain import Decision, ScoreRule, Verdict
 from facegallery.errors import ExplanationError, FaceChoiceNeeded, MemberNotFound
 from facegallery.explanation.catalogue import METHODS
 from facegallery.gallery.analysis import FaceAnalyzer
@@ -26,8 +26,8 @@ BLACK_BOXES = ("occlusion-fine", "lime", "corrrise")
 """Slow methods that see no more of the network than what ``occlusion`` sees."""
 
 
-def test_a_match_is_explained_against_the_template_that_scored(gallery: Gallery, sample_group: Path) -> None:
-    """The decision is the one ``identify`` makes, and the enrolled face is the template behind it."""
+def test_a_match_is_explained_against_what_it_was_compared_with(gallery: Gallery, sample_group: Path) -> None:
+    """The decision is the one ``identify`` makes; the nearest enrolled face is shown, and the words say the rest."""
     probe = sample_group / "probe" / "ada-2.jpg"
     (identified,) = gallery.identify([probe])
     explanation = gallery.explain(probe)
@@ -38,7 +38,9 @@ def test_a_match_is_explained_against_the_template_that_scored(gallery: Gallery,
     assert explanation.comparison.similarity == pytest.approx(decision.best.similarity, abs=1e-5)
     assert [heat.method for heat in explanation.maps] == ["shares", "occlusion"]
     assert not any(heat.constant for heat in explanation.maps)
-    assert explanation.words()[0].startswith("Ada: similarity 0.8")
+    assert explanation.words()[0].startswith("Ada: similarity 0.9")
+    nearest = explanation.comparison.enrolled.photo_path.name
+    assert explanation.words()[2] == f"It was compared with the mean of Ada's 4 photos; {nearest} is the nearest."
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -66,7 +68,7 @@ def test_another_member_can_be_asked_for(gallery: Gallery, sample_group: Path) -
     explanation = gallery.explain(sample_group / "probe" / "ada-2.jpg", member="BEA")
     assert explanation.comparison.enrolled.member == "Bea"
     assert explanation.decision.member == "Ada"
-    assert any(line.startswith("Compared with Bea: similarity 0.5") for line in explanation.words())
+    assert any(line.startswith("Compared with Bea: similarity 0.4") for line in explanation.words())
     with pytest.raises(MemberNotFound):
         gallery.explain(sample_group / "probe" / "ada-2.jpg", member="Nobody")
 
@@ -87,7 +89,9 @@ def test_a_probe_that_is_the_enrolled_photo_has_a_constant_map_that_is_not_drawn
     gallery: Gallery, sample_group: Path
 ) -> None:
     """The similarity to oneself cannot rise: its Grad-CAM map is constant, is said to be, and has no colours."""
-    explanation = gallery.explain(sample_group / "enroll" / "Ada" / "1.jpg", methods=["gradcam", "gradcam-match"])
+    explanation = gallery.explain(
+        sample_group / "enroll" / "Ada" / "2.jpg", methods=["gradcam", "gradcam-match"], score=ScoreRule.BEST
+    )
     of_channel, of_match = explanation.maps
     assert (of_channel.constant, of_match.constant) == (False, True)
     assert np.count_nonzero(of_match.values) == 0
@@ -235,7 +239,7 @@ def test_the_most_damaging_place_is_shown(gallery: Gallery, analyzer: FaceAnalyz
     covered = explanation.covered
     assert covered is not None
     assert covered.worst.similarity == min(place.similarity for place in covered.places)
-    again = analyzer.embedder.embed(covered.crop[np.newaxis])[0] @ explanation.comparison.template
+    again = analyzer.embedder.embed(covered.crop[np.newaxis])[0] @ explanation.comparison.direction
     assert again == pytest.approx(covered.worst.similarity, abs=1e-4)
     assert covered.n_changed == sum(place.decision.member != "Ada" for place in covered.places)
     left, top, right, bottom = (int(side) for side in covered.worst.box_xyxy)

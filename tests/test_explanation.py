@@ -8,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from facegallery.crops import crop_face
-from facegallery.domain import Pixels, Vectors
+from facegallery.domain import Pixels, Preparation, Vectors
 from facegallery.errors import ExplanationError
 from facegallery.explanation.gradcam import GradCamMatch, GradCamTopChannel
 from facegallery.explanation.layers import observed
 from facegallery.explanation.method import ExplanationMethod, HeatMap, Target
 from facegallery.explanation.saliency import Saliency
+from facegallery.explanation.shares import FineShares, Shares
 from facegallery.gallery.analysis import FaceAnalyzer
 from facegallery.images import read_photo
 from facegallery.network import LAYERS
@@ -208,7 +209,7 @@ def test_a_network_that_does_not_run_through_the_layer_is_an_error() -> None:
 def crops(analyzer: FaceAnalyzer) -> Pixels:
     """One portrait of Bea and one of Ada."""
     photos = [read_photo(bundled(f"sample_group/probe/{name}-1.jpg")) for name in ("bea", "ada")]
-    return np.stack([crop_face(photo, analyzer.analyze(photo)[0].face) for photo in photos])
+    return np.stack([crop_face(photo, analyzer.analyze(photo)[0].face, Preparation.BOX) for photo in photos])
 
 
 @pytest.fixture(scope="module")
@@ -223,13 +224,33 @@ def test_every_layer_explains_a_portrait(
 ) -> None:
     """Each layer gives both methods a map with a bright and a dark place, of the side that is promised for it."""
     for method in METHODS:
-        heat = one(method(layer), analyzer, crops[0], templates[1])
+        heat = one(method(layer), analyzer, crops[1], templates[0])
         assert not heat.constant
         assert heat.values.shape == (side, side)
         assert heat.values.max() > 0
         assert 0 <= heat.values.min() < 0.9 * heat.values.max()
     assert heat.score == pytest.approx(templates[0] @ templates[1], abs=1e-4)
     assert n_hooks(analyzer.network) == 0
+
+
+@pytest.mark.parametrize(
+    "method",
+    [GradCamMatch("repeat_2"), GradCamMatch("repeat_1"), Saliency(), Shares(), FineShares()],
+    ids=lambda method: f"{method.name}-{getattr(method, 'layer', '')}",
+)
+def test_the_map_of_a_mirror_image_is_the_map_s(
+    method: ExplanationMethod, analyzer: FaceAnalyzer, crops: Pixels, templates: Vectors
+) -> None:
+    """The bundled model looks at a crop and its mirror image together: what a method says of the one it says, turned
+    round, of the other.
+    """
+    assert analyzer.preparation.mirrored
+    heat = one(method, analyzer, crops[0], templates[1])
+    image = one(method, analyzer, np.ascontiguousarray(crops[0][:, ::-1]), templates[1])
+    assert image.score == pytest.approx(heat.score, abs=1e-4)
+    np.testing.assert_allclose(image.values[:, ::-1], heat.values, atol=0.02 * np.abs(heat.values).max())
+    across = heat.values[:, ::-1] - heat.values
+    assert np.abs(across).max() > 0.1 * np.abs(heat.values).max()  # it is not the same on both sides anyway
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facegallery.domain import Ids, TemplateSet, Vectors
-from facegallery.gallery.search import BestTemplateSearch
 from facegallery.index.codes import MEAN_SQUARE_ERROR, POINTS, CodeRows, rotate
 from facegallery.index.exact import ExactRows
 from facegallery.index.reference import NumpyIndex
+from tests.searching import by_best_template
 
 TOLERANCE = 1e-6
 """Two engines add 512 products in different orders; float32 leaves a few units in the eighth digit."""
@@ -265,10 +265,12 @@ def test_codes_propose_the_nearest(shift: float, monkeypatch: pytest.MonkeyPatch
     index = CodeRows(ids, CodeRows.encode(vectors))
 
     def templates_of(some: Ids) -> TemplateSet:
-        return TemplateSet(0, "", some, vectors[some - 1], tuple(str(key) for key in some))
+        return TemplateSet(
+            0, "", some, vectors[some - 1], tuple(str(key) for key in some), np.ones(len(some), np.float32)
+        )
 
     best, nearest = reference(ids, vectors).search(probes, 1)
-    found = BestTemplateSearch(index, templates_of).candidates(probes, 2)
+    found = by_best_template(index, templates_of).candidates(probes, 2)
     assert np.mean([row[0].template_id == key for row, key in zip(found, nearest[:, 0], strict=True)]) >= 0.995
     all_said, all_ids = index.search(probes, 4000)
     expected = [index.least_said(float(each)) for each in best[:, 0]]

@@ -19,9 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo, VectorIndex, Vectors
+from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo, Preparation, VectorIndex, Vectors
 from facegallery.errors import GalleryUnavailable
-from facegallery.gallery.search import BestTemplateSearch
 from facegallery.index import opening
 from facegallery.index.codes import CodeRows
 from facegallery.index.exact import ExactRows
@@ -39,6 +38,7 @@ from facegallery.index.reference import NumpyIndex
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
 from tests.children import line_of, start
+from tests.searching import by_best_template
 
 MODEL = ModelIdentity("starter", "a" * 64)
 EXACT, CODES = 100, 3
@@ -76,7 +76,7 @@ def forget(store: Store, folder: Path, name: str, limit: int = EXACT) -> None:
 
 def answers(index: VectorIndex, store: Store, probes: Sequence[str]) -> list[list[tuple[str, float]]]:
     """Names and similarities, to five digits: the last ones depend on how many are added up at once."""
-    search = BestTemplateSearch(index, store.templates_of)
+    search = by_best_template(index, store.templates_of)
     found = search.candidates(np.stack([vector_of(name) for name in probes]), 50)
     return [[(candidate.member, round(candidate.similarity, 5)) for candidate in row] for row in found]
 
@@ -94,7 +94,7 @@ NAMES = [f"Person{number}" for number in range(12)]
 @pytest.fixture
 def gallery(tmp_path: Path) -> Path:
     """A gallery of twelve members with a template each; to be changed."""
-    with Store.create(tmp_path / "gallery" / DATABASE_NAME, model=MODEL) as store:
+    with Store.create(tmp_path / "gallery" / DATABASE_NAME, model=MODEL, preparation=Preparation.BOX) as store:
         enroll(store, *NAMES)
     return tmp_path / "gallery"
 
@@ -170,7 +170,7 @@ def test_many_templates_as_codes_have_recall_and_exact_similarities(tmp_path: Pa
         reference = NumpyIndex()
         reference.add(rows.ids, rows.vectors)
         probes = np.concatenate((around(rows.vectors[::30], rng), unit_vectors(100, seed=6)))
-        pairs = [BestTemplateSearch(each, store.templates_of).candidates(probes, 2) for each in (index, reference)]
+        pairs = [by_best_template(each, store.templates_of).candidates(probes, 2) for each in (index, reference)]
     same = [found[0] == wanted[0] for found, wanted in zip(*pairs, strict=True)]
     assert np.mean(same) >= 0.995
 
@@ -442,7 +442,9 @@ def test_a_copy_from_before_somebody_was_forgotten_has_them_again(gallery: Path,
 
 def test_another_model_s_files_are_not_used(store: Store, folder: Path, tmp_path: Path) -> None:
     """Also where number and ids are the same."""
-    with Store.create(tmp_path / "other" / DATABASE_NAME, model=ModelIdentity("x", "b" * 64)) as other:
+    with Store.create(
+        tmp_path / "other" / DATABASE_NAME, model=ModelIdentity("x", "b" * 64), preparation=Preparation.BOX
+    ) as other:
         open_index(folder, other)
         with closing(sqlite3.connect(tmp_path / "other" / DATABASE_NAME)):
             pass
@@ -583,13 +585,13 @@ import sys
 from pathlib import Path
 from threading import Timer
 import numpy as np
-from facegallery.gallery.search import BestTemplateSearch
+from tests.searching import by_best_template
 from facegallery.index.opening import open_index
 from facegallery.store import Store
 gallery, limit = Path(sys.argv[1]), int(sys.argv[2])
 probe = np.frombuffer(bytes.fromhex(sys.argv[3]), np.float32)[np.newaxis]
 with Store.open(gallery / "gallery.sqlite3") as store:
-    search = BestTemplateSearch(open_index(gallery / "index", store, limit=limit), store.templates_of)
+    search = by_best_template(open_index(gallery / "index", store, limit=limit), store.templates_of)
     while True:
         print([candidate.member for candidate in search.candidates(probe, 50)[0]][:3], flush=True)
         if not sys.stdin.readline():

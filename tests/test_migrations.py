@@ -20,7 +20,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo
+from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo, Preparation
 from facegallery.errors import GalleryDamaged, GalleryTooNew, GalleryUnavailable
 from facegallery.settings import migrations_folder
 from facegallery.store import Store
@@ -41,8 +41,16 @@ ROWS = {
         INSERT INTO models VALUES (1, 'starter', '{fingerprint}', 512);
         INSERT INTO templates VALUES (1, 1, 1, 1, x'{vector}', '2026-01-02 03:04:05.000000');
         INSERT INTO gallery_settings VALUES (1, 1, 7, '0123456789abcdef0123456789abcdef', '2026-01-02 03:04:05.000000');
-    """
+    """,
 }
+ROWS["0002"] = (
+    ROWS["0001"]
+    .replace("0.75);", "0.75, 0.5);")
+    .replace(
+        "'0123456789abcdef0123456789abcdef', '2026-01-02 03:04:05.000000'",
+        "'0123456789abcdef0123456789abcdef', '2026-01-02 03:04:05.000000', 'landmarks'",
+    )
+)
 """A gallery of one member with one face, as each schema revision kept it. A new revision needs an entry here."""
 
 FUTURE = '''
@@ -50,8 +58,8 @@ FUTURE = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -76,7 +84,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "gallery" / "gallery.sqlite3"
     photo = Photo(Path("/1.jpg"), "1" * 64, np.zeros((1, 1, 3), np.uint8), 1, 1)
     face = EmbeddedFace(Face((0, 0, 1, 1), ((0, 0),) * 5, 1), VECTOR)
-    with Store.create(path, model=MODEL) as store:
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as store:
         store.enroll("Ada", photo, face=face, model=MODEL)
     return path
 
@@ -92,7 +100,7 @@ def future_scripts(folder: Path, fault: str = "") -> Path:
     """The scripts with one more revision, which ends with this fault."""
     scripts = folder / "100% later" / "migrations"
     shutil.copytree(migrations_folder(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0002_later.py").write_text(FUTURE.replace("{fault}", fault))
+    (scripts / "versions" / "0003_later.py").write_text(FUTURE.replace("{fault}", fault))
     return scripts
 
 
@@ -124,6 +132,20 @@ def scratch() -> Iterator[Connection]:
         engine.dispose()
 
 
+def parts_of(sql: str) -> list[str]:
+    """A statement's head, columns and constraints, whatever lines they are on."""
+    head, _, body = sql.partition("(")
+    body, _, _ = body.rpartition(")")
+    parts, depth = [""], 0
+    for character in body:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [" ".join(part.split()) for part in (head, *parts)]
+
+
 def test_the_migrations_make_exactly_the_tables_of_the_program() -> None:
     """Every table, constraint with its name, and index is the same by either way, and all have names."""
 
@@ -133,12 +155,12 @@ def test_the_migrations_make_exactly_the_tables_of_the_program() -> None:
             made = connection.execute(
                 text("SELECT sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'")
             ).scalars()
-            # SQLite keeps the statement: a line a column or constraint, whose order is the library's affair
-            return sorted(sorted(line.strip(" ,\t") for line in sql.splitlines()) for sql in made if sql)
+            # SQLite keeps the statement; the order of columns and constraints is the library's affair
+            return sorted(sorted(parts_of(sql)) for sql in made if sql)
 
     by_tables = schema(Base.metadata.create_all)
     assert schema(upgrade) == by_tables
-    assert len(by_tables) == 6 + 2 + 1  # tables, indexes, and SQLite's own table for AUTOINCREMENT
+    assert len(by_tables) == 8 + 3 + 1  # tables, indexes, and SQLite's own table for AUTOINCREMENT
     named = "\n".join(line for lines in by_tables for line in lines)
     for kind in ("CHECK", "UNIQUE (", "FOREIGN KEY", "PRIMARY KEY ("):
         assert (
@@ -213,6 +235,8 @@ def test_a_gallery_of_every_revision_opens_with_its_rows(tmp_path: Path, revisio
         assert face.face == Face((1.5, 2.5, 11.5, 12.5), ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10)), 0.75)
         np.testing.assert_array_equal(store.templates().vectors, [VECTOR])
         assert store.check() == []
+        assert store.preparation() is (Preparation.LANDMARKS if revision == "0002" else Preparation.BOX)
+        assert store.templates().qualities.tolist() == [0.5 if revision == "0002" else 1.0]
 
 
 def test_an_up_to_date_gallery_is_left_alone(engine: Engine, path: Path) -> None:
@@ -227,15 +251,15 @@ def test_an_up_to_date_gallery_is_left_alone(engine: Engine, path: Path) -> None
 def test_an_older_gallery_is_backed_up_and_upgraded(engine: Engine, path: Path, tmp_path: Path) -> None:
     """A table that others refer to is made again and no row is lost; the backup is the old gallery, private."""
     old = dump(path)
-    backup = ensure_current(engine, path, scripts=future_scripts(tmp_path), target="0002")
+    backup = ensure_current(engine, path, scripts=future_scripts(tmp_path), target="0003")
     assert backup is not None
-    assert re.fullmatch(r"gallery\.sqlite3\.backup-0001-\d{8}T\d{6}\.\d{6}Z", backup.name)
+    assert re.fullmatch(r"gallery\.sqlite3\.backup-0002-\d{8}T\d{6}\.\d{6}Z", backup.name)
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert dump(backup) == old
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT name, note FROM members").fetchall() == [("Ada", "was Ada")]
         assert raw.execute("SELECT count(*) FROM templates JOIN faces ON faces.id = face_id").fetchone() == (1,)
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
@@ -253,7 +277,7 @@ def test_rows_that_are_only_in_the_log_are_in_the_backup(path: Path, tmp_path: P
         for file in path.parent.iterdir():
             shutil.copy(file, crashed.parent)
     engine = open_engine(crashed)
-    backup = ensure_current(engine, crashed, scripts=future_scripts(tmp_path), target="0002")
+    backup = ensure_current(engine, crashed, scripts=future_scripts(tmp_path), target="0003")
     engine.dispose()
     assert backup is not None
     with Store.open(backup) as restored:
@@ -281,7 +305,7 @@ def test_a_failing_upgrade_leaves_the_gallery_as_it_was(
     """Whatever stops an upgrade, every row and the schema are as before, no backup is left, and it opens again."""
     old = dump(path)
     with pytest.raises(error):
-        ensure_current(engine, path, scripts=future_scripts(tmp_path, fault), target="0002")
+        ensure_current(engine, path, scripts=future_scripts(tmp_path, fault), target="0003")
     engine.dispose()
     assert dump(path) == old
     assert files(path) == [path.name]
@@ -298,7 +322,7 @@ def test_a_newer_gallery_is_refused_and_not_touched(path: Path) -> None:
         Store.open(path)
     assert caught.value.folder == path.parent
     with pytest.raises(GalleryTooNew, match="9999"):
-        Store.create(path, model=MODEL)
+        Store.create(path, model=MODEL, preparation=Preparation.BOX)
     assert path.read_bytes() == before
     assert files(path) == [path.name]
 
@@ -308,7 +332,7 @@ def test_two_that_upgrade_at_once_do_it_once(path: Path, tmp_path: Path) -> None
     scripts = future_scripts(tmp_path)
     engines = [open_engine(path) for _ in range(4)]
     with ThreadPoolExecutor(len(engines)) as pool:
-        backups = list(pool.map(lambda engine: ensure_current(engine, path, scripts=scripts, target="0002"), engines))
+        backups = list(pool.map(lambda engine: ensure_current(engine, path, scripts=scripts, target="0003"), engines))
     for engine in engines:
         engine.dispose()
     assert len([backup for backup in backups if backup is not None]) == 1
@@ -325,6 +349,6 @@ def test_nobody_s_logging_is_touched(tmp_path: Path, caplog: pytest.LogCaptureFi
 
     caplog.set_level(logging.ERROR)
     before = state()
-    Store.create(tmp_path / "gallery.sqlite3", model=MODEL).close()
+    Store.create(tmp_path / "gallery.sqlite3", model=MODEL, preparation=Preparation.BOX).close()
     assert state() == before
     assert [file.name for file in tmp_path.iterdir()] == ["gallery.sqlite3"]

@@ -72,6 +72,18 @@ def test_match_and_unknown_differ_in_colour_and_in_grey() -> None:
     assert 0.3 < shares[Verdict.UNKNOWN] < 0.7
 
 
+@pytest.mark.parametrize("verdict", [*Verdict, None])
+def test_every_verdict_can_be_drawn(verdict: Verdict | None) -> None:
+    """Each in a colour of its own, so that an ambiguous face is not taken for a named or an unknown one."""
+    others = [
+        np.asarray(draw_faces(black_photo(800, 800), [(face_at(200, 200, 400), "1", each)]))
+        for each in (*Verdict, None)
+        if each is not verdict
+    ]
+    mine = np.asarray(draw_faces(black_photo(800, 800), [(face_at(200, 200, 400), "1", verdict)]))
+    assert all((mine != other).any() for other in others)
+
+
 def test_lines_are_seen_on_their_own_colour() -> None:
     """A blue box on a blue photo has a white edge."""
     photo = black_photo(600, 600)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facegallery.crops import crop_face, landmarks_in_crop
-from facegallery.domain import CROP_SIZE_PX, FaceCells, Pixels
+from facegallery.domain import CROP_SIZE_PX, FaceCells, Pixels, Preparation
 from facegallery.errors import ExplanationError
 from facegallery.explanation.method import Target
 from facegallery.explanation.regions import REGIONS, by_region, region_of_pixels
@@ -104,7 +104,7 @@ def face(analyzer: FaceAnalyzer) -> tuple[Pixels, np.ndarray[tuple[int, ...], np
     """A crop and its landmarks."""
     photo = read_photo(bundled("sample_group/probe/bea-1.jpg"))
     found = analyzer.analyze(photo)[0].face
-    return crop_face(photo, found), landmarks_in_crop(photo, found)
+    return crop_face(photo, found, Preparation.BOX), landmarks_in_crop(photo, found, Preparation.BOX)
 
 
 def test_shares_of_a_face_add_up(
@@ -112,7 +112,7 @@ def test_shares_of_a_face_add_up(
 ) -> None:
     """On the bundled network: 3x3 shares of the very score, 8x8 of the enlarged crop's; no hook is left."""
     crop, landmarks = face
-    template = analyzer.embedder.embed(crop[np.newaxis, :, ::-1])[0]  # the face mirrored
+    template = analyzer.embedder.embed(np.roll(crop, 12, axis=0)[np.newaxis])[0]  # the face further down
     target = Target(template, "similarity")
     (heat,) = Shares().explain(analyzer, crop, [target])
     (fine,) = FineShares().explain(analyzer, crop, [target])

@@ -23,7 +23,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from facegallery.domain import EmbeddedFace, EnrolledFace, Face, Member, ModelIdentity, Photo, StoreStamp, Vectors
+from facegallery.domain import (
+    EmbeddedFace,
+    EnrolledFace,
+    Face,
+    Member,
+    ModelIdentity,
+    Photo,
+    Preparation,
+    StoreStamp,
+    Vectors,
+)
 from facegallery.errors import (
     BadName,
     GalleryDamaged,
@@ -74,7 +84,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    with Store.create(path, model=MODEL, clock=lambda: NOON) as opened:
+    with Store.create(path, model=MODEL, clock=lambda: NOON, preparation=Preparation.BOX) as opened:
         yield opened
 
 
@@ -122,10 +132,16 @@ def test_an_enrolled_face_comes_back_exactly(
 
 def test_the_store_is_read_again_after_it_was_closed(path: Path) -> None:
     """Members, faces, model, revision and times are on the disk, not in the object."""
-    with Store.create(path, model=MODEL, clock=lambda: NOON.astimezone(timezone(timedelta(hours=2)))) as store:
+    with Store.create(
+        path,
+        model=MODEL,
+        preparation=Preparation.LANDMARKS,
+        clock=lambda: NOON.astimezone(timezone(timedelta(hours=2))),
+    ) as store:
         kept = enroll(store, "Ada", 2)
     with Store.open(path) as store:
         assert store.model() == MODEL
+        assert store.preparation() is Preparation.LANDMARKS
         assert store.stamp().revision == 2
         assert store.members() == [Member("Ada", 2, NOON)]
         assert store.members()[0].created_at.utcoffset() == timedelta(0)
@@ -241,7 +257,7 @@ def test_two_models_vectors_never_meet(store: Store, path: Path) -> None:
         store.enroll("Ada", photo(), face=face(), model=OTHER_MODEL)
     assert (caught.value.expected, caught.value.actual) == ("starter", "vggface2")
     with pytest.raises(ModelMismatch):
-        Store.create(path, model=OTHER_MODEL)
+        Store.create(path, model=OTHER_MODEL, preparation=Preparation.BOX)
     store.enroll("Ada", photo(), face=face(), model=ModelIdentity("renamed", MODEL.fingerprint))
 
 
@@ -399,7 +415,7 @@ def test_only_this_person_may_read_the_files(path: Path, umask: int) -> None:
     """The folder is 0700 and every file in it 0600, whatever the umask, the log beside an open database too."""
     before = os.umask(umask)
     try:
-        with Store.create(path, model=MODEL) as store:
+        with Store.create(path, model=MODEL, preparation=Preparation.BOX) as store:
             enroll(store, "Ada", 1)
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     finally:
@@ -412,7 +428,7 @@ def test_a_folder_that_was_there_keeps_its_rights(path: Path) -> None:
     """Somebody else's folder is used as it is."""
     path.parent.mkdir(mode=0o755)
     path.parent.chmod(0o755)
-    Store.create(path, model=MODEL).close()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX).close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
 
 
@@ -440,7 +456,7 @@ def test_every_connection_is_set_up_for_years_of_work(path: Path) -> None:
 def test_any_folder_will_do(tmp_path: Path, folder: str) -> None:
     """Characters that mean something in a URL, and bytes that mean nothing, are just a folder's name."""
     path = tmp_path / folder / "gallery.sqlite3"
-    with Store.create(path, model=MODEL) as store:
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as store:
         enroll(store, "Ada", 1)
     assert path.is_file()
     with Store.open(path) as store:
@@ -466,7 +482,7 @@ def test_a_creation_that_was_cut_short_is_finished_by_the_next(path: Path, lefto
         assert path.stat().st_size > 0
     with pytest.raises(GalleryNotFound):
         Store.open(path)
-    with Store.create(path, model=MODEL) as store:
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as store:
         enroll(store, "Ada", 1)
         assert store.check() == []
 
@@ -474,7 +490,7 @@ def test_a_creation_that_was_cut_short_is_finished_by_the_next(path: Path, lefto
 def test_creating_where_a_gallery_is_opens_it(store: Store, path: Path) -> None:
     """Of two processes that both found no gallery, the slower one joins the quicker one's."""
     enroll(store, "Ada", 1)
-    with Store.create(path, model=MODEL) as second:
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as second:
         assert [member.name for member in second.members()] == ["Ada"]
 
 
@@ -524,11 +540,11 @@ def test_a_damaged_file_is_refused_and_not_touched(
     path: Path, damage: Callable[[Path], None], detail: str, how: str
 ) -> None:
     """What is no gallery is named so, and stays byte for byte for whoever may mend it."""
-    Store.create(path, model=MODEL).close()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX).close()
     damage(path)
     before = path.read_bytes()
     with pytest.raises(GalleryDamaged, match=detail) as caught:
-        Store.open(path) if how == "open" else Store.create(path, model=MODEL)
+        Store.open(path) if how == "open" else Store.create(path, model=MODEL, preparation=Preparation.BOX)
     assert caught.value.path == path
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -541,14 +557,14 @@ def test_what_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
         Store.open(tmp_path / "gallery.sqlite3")
     (tmp_path / "file").touch()
     with pytest.raises(GalleryUnavailable):
-        Store.create(tmp_path / "file" / "gallery.sqlite3", model=MODEL)
+        Store.create(tmp_path / "file" / "gallery.sqlite3", model=MODEL, preparation=Preparation.BOX)
     with pytest.raises(GalleryNotFound):
         Store.open(tmp_path / "file" / "gallery.sqlite3")
 
 
 def test_sqlite_s_own_words_become_ours(path: Path) -> None:
     """Locked, full and read-only are each provoked for real, and told in words that say what to mend."""
-    Store.create(path, model=MODEL).close()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX).close()
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as writer,
         closing(sqlite3.connect(path, timeout=0)) as late,
@@ -582,7 +598,7 @@ def test_check_finds_what_is_wrong(store: Store, path: Path) -> None:
 
 def test_opening_imports_no_more_than_it_needs(path: Path) -> None:
     """An up-to-date gallery opens and is listed without Alembic, FAISS or torch."""
-    Store.create(path, model=MODEL).close()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX).close()
     script = """
 import sys
 from pathlib import Path
@@ -602,7 +618,7 @@ ENROLLING = """
 import sys
 from pathlib import Path
 import numpy as np
-from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo
+from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo, Preparation
 from facegallery.store import Store
 
 path, who, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -611,7 +627,7 @@ vector = np.zeros(512, np.float32)
 vector[0] = 1
 print("ready", flush=True)
 sys.stdin.readline()
-with Store.create(path, model=model) as store:
+with Store.create(path, model=model, preparation=Preparation.BOX) as store:
     for number in range(n):
         content_hash = f"{who}{number}".rjust(64, "0")
         photo = Photo(Path(f"/{who}/{number}.jpg"), content_hash, np.zeros((1, 1, 3), np.uint8), 1, 1)
@@ -665,7 +681,7 @@ def test_creating_waits_for_somebody_who_is_creating(path: Path, kind: str) -> N
     other.execute(f"BEGIN {kind}")
     letting_go = Timer(0.3, other.rollback)
     letting_go.start()
-    with Store.create(path, model=MODEL) as store:
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as store:
         assert store.members() == []
     letting_go.join()
     other.close()
@@ -681,7 +697,7 @@ def test_a_killed_enrollment_loses_nothing_that_was_acknowledged(path: Path, aft
         acknowledged = [int(line_of(child)) for _ in range(after)]
         child.kill()
         acknowledged += [int(line) for line in lines_of(child) if line.endswith("\n")]
-    with Store.create(path, model=MODEL) as store:
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as store:
         assert store.check() == []
         rows = store.templates()
         assert rows.revision == len(rows.ids)

@@ -120,7 +120,7 @@ def test_processes_are_for_many_photos_and_compiled_networks(
 ) -> None:
     """A few photos, one worker or torch (which may be on a GPU) stay in this process."""
     monkeypatch.setenv("FACEGALLERY_WORKERS", n_workers)
-    job = AnalysisJob(None, choice)
+    job = AnalysisJob(None, choice, None)
     missing = Path("there is no such file.jpg")
     with analysis_of(n_photos, job, lambda _: ["here"]) as analysis:
         (answer,) = analysis.analyze([missing])
@@ -256,7 +256,7 @@ def _n_enrolled(folder: Path) -> int:
 def test_an_answer_travels_whole(many_photos: Path, analyzer: FaceAnalyzer) -> None:
     """What a worker sends is what its parent would have computed: photo, faces, embeddings."""
     path = next(many_photos.rglob("*.jpg"))
-    with Workers(AnalysisJob(analyzer.model, F32), 1) as workers:
+    with Workers(AnalysisJob(analyzer.model, F32, analyzer.preparation), 1) as workers:
         (theirs,) = workers.analyze([path])
     (ours,) = analyzer.analyze_files([path])
     assert isinstance(theirs, AnalyzedPhoto)

@@ -10,6 +10,9 @@ from typing import Annotated, TextIO
 import typer
 
 from facegallery.cli import (
+    auditing,
+    calibrating,
+    clustering,
     demonstration,
     enrolling,
     evaluating,
@@ -19,6 +22,7 @@ from facegallery.cli import (
     identifying,
     members,
     models,
+    rejecting,
 )
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
 from facegallery.errors import FacegalleryError, SlowerRuntime
@@ -56,11 +60,17 @@ for _command in (
     filtering.filters,
     identifying.verify,
     identifying.detect,
+    clustering.cluster,
+    clustering.name,
+    rejecting.reject,
+    rejecting.rejections,
     members.members,
     members.show,
     members.rename,
     members.forget,
     enrolling.init,
+    calibrating.calibrate,
+    auditing.audit,
     health.doctor,
     demonstration.demo,
 ):

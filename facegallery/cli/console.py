@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from facegallery.domain import AUTOMATIC, RuntimeChoice
+from facegallery.domain import AUTOMATIC, DEFAULT_SCORE, Preparation, RuntimeChoice
 from facegallery.errors import GalleryNotFound
 from facegallery.text import printable
 
@@ -102,6 +102,28 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return [os.path.relpath(text, folder) for text in texts]
 
 
+def confirmed(question: str, *, otherwise: str) -> bool:
+    """Ask yes or no on standard error; where nobody is there to answer, say what to type, and take it for no."""
+    import typer
+
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort as error:  # Ctrl-C, or nobody there to answer
+        if sys.stdin.isatty():
+            raise typer.Exit(INTERRUPTED) from error
+        note(f"Nobody answers here; {otherwise}")
+        return False
+
+
+def note_stale_calibration(gallery: Gallery) -> None:
+    """Say where the gallery has changed much since it was calibrated, with the command that mends it."""
+    calibration, stale = gallery.calibration, gallery.stale_calibration()
+    if calibration is not None and stale is not None:
+        score = "" if calibration.score is DEFAULT_SCORE else f" --score {calibration.score.value}"
+        command = f"facegallery calibrate --fmr {calibration.wanted_fmr:g}{score}"
+        note(f"The gallery is no longer as it was calibrated: {stale}: {command}")
+
+
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Progress]:
     """A progress bar on standard error with one task; drawn only on a terminal."""
@@ -138,18 +160,26 @@ def advance(bar: Progress) -> None:
         bar.update(task.id, rate=f"{task.speed:.1f} photos/s")
 
 
-def open_or_create(folder: Path | None, model: str | None, runtime: RuntimeChoice = AUTOMATIC) -> Gallery:
-    """The gallery to enroll into: an existing one (checked against ``model``), or a new one, said aloud."""
+def open_or_create(
+    folder: Path | None,
+    model: str | None,
+    runtime: RuntimeChoice = AUTOMATIC,
+    *,
+    preparation: Preparation | None = None,
+) -> Gallery:
+    """The gallery to enroll into: an existing one (checked against what was asked for), or a new one, said aloud."""
     from facegallery import Gallery
 
     try:
         gallery = Gallery.open(folder, runtime=runtime)
     except GalleryNotFound:  # also where an earlier attempt to make one was cut short: create finishes it
-        gallery = Gallery.create(folder, model=model, runtime=runtime)
+        gallery = Gallery.create(folder, model=model, preparation=preparation, runtime=runtime)
     else:
         try:
             if model is not None:
                 gallery.require_model(model)
+            if preparation is not None:
+                gallery.require_preparation(preparation)
         except BaseException:
             gallery.close()
             raise

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facegallery.cli.auditing import warn_of_wrong_photos
 from facegallery.cli.console import (
     INTERRUPTED,
     SOME_SKIPPED,
     advance,
     note,
+    note_stale_calibration,
     open_or_create,
     progress,
     say,
     stoppable,
 )
-from facegallery.cli.options import GalleryOption, NewModelOption, PrecisionOption, RuntimeOption
+from facegallery.cli.options import (
+    AcceptPoorOption,
+    GalleryOption,
+    NewModelOption,
+    PrecisionOption,
+    PreparationOption,
+    RuntimeOption,
+)
 from facegallery.domain import Precision, Runtime, RuntimeChoice
+from facegallery.matching.quality_policy import Poor
 
 if TYPE_CHECKING:
     from facegallery import Gallery
-    from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
+    from facegallery.gallery.enrollment import EnrollOutcome
 
 
-def init(gallery: GalleryOption = None, model: NewModelOption = None) -> None:
+def init(gallery: GalleryOption = None, model: NewModelOption = None, preparation: PreparationOption = None) -> None:
     """Make an empty gallery. 'enroll' does this by itself where there is none."""
     from facegallery import Gallery
 
     is_there = Gallery.exists(gallery)
-    with open_or_create(gallery, model) as opened:
+    with open_or_create(gallery, model, preparation=preparation) as opened:
         if is_there:
             say(f"There is a gallery in {opened.folder} already, on model '{opened.model.name}'. Nothing was changed.")
         else:
@@ -51,6 +62,7 @@ def enroll(
         int | None,
         typer.Option("--face", min=1, metavar="N", help="Which face of the one photo, as 'detect' numbers them."),
     ] = None,
+    accept_poor: AcceptPoorOption = False,
     gallery: GalleryOption = None,
     model: NewModelOption = None,
     runtime: RuntimeOption = Runtime.AUTO,
@@ -59,8 +71,8 @@ def enroll(
     """Enroll members from photos: a folder with one folder a member, or --member NAME and photos.
 
     A photo with several faces gives the face that fits the member's other photos; where nothing tells them apart it
-    is skipped. Photos already enrolled (the same bytes under any name) take no work. Stop it at any time: the same
-    command goes on.
+    is skipped. So is a face whose picture is too poor. Photos already enrolled (the same bytes under any name) take no
+    work. Stop it at any time: the same command goes on.
     """
     from facegallery.gallery.enrollment import MemberPhotos, plan_folder
     from facegallery.walk import find_photos
@@ -78,15 +90,24 @@ def enroll(
         wanted = "it should hold one folder a member" if member is None else "give photos, or folders of photos"
         raise typer.BadParameter(f"There is no photo to enroll in {inputs[0]}: {wanted}.")
     with open_or_create(gallery, model, RuntimeChoice(runtime, precision)) as opened:
-        raise typer.Exit(_run(opened, plan))
+        raise typer.Exit(
+            run_enrollment(
+                opened, opened.enroll(plan, accept_poor=accept_poor), sum(len(entry.photos) for entry in plan)
+            )
+        )
 
 
-def _run(gallery: Gallery, plan: list[MemberPhotos]) -> int:
-    """Enroll with a progress bar, then the summary. Returns the exit code."""
+def run_enrollment(gallery: Gallery, running: Iterable[EnrollOutcome], total: int) -> int:
+    """Enroll with a progress bar, then the summary. Returns the exit code.
+
+    Args:
+        gallery: What is enrolled into.
+        running: The enrollment, which goes on as its outcomes are taken.
+        total: Photos that are offered.
+    """
     outcomes: list[EnrollOutcome] = []
-    total = sum(len(entry.photos) for entry in plan)
     with progress("Enrolling", total) as bar, stoppable() as stop:
-        for outcome in gallery.enroll(plan):
+        for outcome in running:
             outcomes.append(outcome)
             advance(bar)
     _summary(outcomes)
@@ -95,6 +116,8 @@ def _run(gallery: Gallery, plan: list[MemberPhotos]) -> int:
         note(f"{done} All that is named above is kept; the same command goes on.")
         return INTERRUPTED
     gallery.refresh_index()
+    note_stale_calibration(gallery)
+    warn_of_wrong_photos(gallery, [outcome.path for outcome in outcomes if outcome.status.value == "enrolled"])
     return SOME_SKIPPED if any(outcome.skipped for outcome in outcomes) else 0
 
 
@@ -117,6 +140,13 @@ def _summary(outcomes: list[EnrollOutcome]) -> None:
             "For a photo with several faces: add photos in which the member is alone, or name the face: "
             "facegallery enroll --member NAME PHOTO --face N ('facegallery detect PHOTO --draw DIR' shows the numbers)."
         )
+    poor = Counter(entry.code for entry in skipped if entry.code in _POOR)
+    if poor:
+        reasons = ", ".join(f"{code} {count}" for code, count in poor.most_common())
+        note(f"{_photos(poor.total())} left out as poor: {reasons}; --accept-poor enrolls them all the same.")
+
+
+_POOR = {reason.value for reason in Poor}
 
 
 def _photos(count: int) -> str:

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facegallery.cli.console import advance, note, progress, say
-from facegallery.cli.options import GalleryOption, JsonOption, PrecisionOption, RuntimeOption, ThresholdOption
-from facegallery.domain import Precision, Runtime, RuntimeChoice
+from facegallery.cli.options import (
+    GalleryOption,
+    JsonOption,
+    MinMarginOption,
+    PrecisionOption,
+    RuntimeOption,
+    ScoreOption,
+    ThresholdOption,
+)
+from facegallery.domain import DEFAULT_SCORE, Precision, Runtime, RuntimeChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +73,8 @@ def explain(
     check: Annotated[bool, typer.Option("--check", help="Print how far to trust each map.")] = False,
     as_json: JsonOption = False,
     threshold: ThresholdOption = None,
+    min_margin: MinMarginOption = None,
+    score: ScoreOption = DEFAULT_SCORE,
     gallery: GalleryOption = None,
     runtime: RuntimeOption = Runtime.AUTO,
     precision: PrecisionOption = Precision.AUTO,
@@ -80,7 +90,15 @@ def explain(
         stage,
         photo,
         everywhere={"--member": member},
-        of_a_photo={"--not": rival, "--method": method, "--layer": layer, "--check": check, "--threshold": threshold},
+        of_a_photo={
+            "--not": rival,
+            "--method": method,
+            "--layer": layer,
+            "--check": check,
+            "--threshold": threshold,
+            "--min-margin": min_margin,
+            "--score": None if score is DEFAULT_SCORE else score,
+        },
         face=face,
     )
     if layer is not None and not set(method or ()) & set(LAYERED):
@@ -102,6 +120,8 @@ def explain(
                 methods=method,
                 layer=layer,
                 threshold=threshold,
+                min_margin=min_margin,
+                score=score,
                 told=lambda: bar.advance(bar.task_ids[0]),
             )
         if check:

@@ -13,6 +13,7 @@ from facegallery.cli.console import (
     SOME_SKIPPED,
     advance,
     note,
+    note_stale_calibration,
     progress,
     say,
     short_names,
@@ -25,13 +26,28 @@ from facegallery.cli.options import (
     GalleryOption,
     Inputs,
     JsonOption,
+    MinMarginOption,
     ModelOption,
     PrecisionOption,
     RuntimeOption,
+    ScoreOption,
     ThresholdOption,
 )
-from facegallery.domain import Decision, Precision, Runtime, RuntimeChoice, ScoreRule, SkippedPhoto
-from facegallery.text import printable
+from facegallery.domain import (
+    DEFAULT_SCORE,
+    Decision,
+    Face,
+    FaceQuality,
+    Precision,
+    Runtime,
+    RuntimeChoice,
+    SkippedPhoto,
+    StrangerRate,
+    Verdict,
+)
+from facegallery.matching.quality_policy import DEFAULT_POLICY
+from facegallery.matching.strangers import stranger_words
+from facegallery.text import apart, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +61,8 @@ if TYPE_CHECKING:
 def identify(
     inputs: Inputs,
     threshold: ThresholdOption = None,
-    score: Annotated[
-        ScoreRule, typer.Option("--score", help="A member's best template, or the mean of the member's templates.")
-    ] = ScoreRule.BEST,
+    min_margin: MinMarginOption = None,
+    score: ScoreOption = DEFAULT_SCORE,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="Candidates to report for each face.")] = 2,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a face.")] = False,
@@ -56,7 +71,7 @@ def identify(
     runtime: RuntimeOption = Runtime.AUTO,
     precision: PrecisionOption = Precision.AUTO,
 ) -> None:
-    """Say who is in each photo: a member's name, or unknown.
+    """Say who is in each photo: a member's name, ambiguous, or unknown.
 
     Exit code 3 says that some inputs were skipped.
     """
@@ -72,16 +87,17 @@ def identify(
     undrawn: list[SkippedPhoto] = []
     with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
         found = photos_in(inputs)
-        model, limit = opened.model.name, opened.default_threshold if threshold is None else threshold
+        model, limits = opened.model.name, opened.limits(threshold=threshold, min_margin=min_margin, score=score)
         with progress("Identifying", len(found)) as bar, stoppable() as stop:
-            for result in opened.identify(found, threshold=limit, score=score, top=top):
+            for result in opened.identify(found, threshold=threshold, min_margin=min_margin, score=score, top=top):
                 results.append(result)
                 if drawings is not None and not isinstance(result, SkippedPhoto):
                     undrawn += drawn_or_why(draw_identified, result, drawings)
                 advance(bar)
+        note_stale_calibration(opened)
     skipped = [entry for entry in results if isinstance(entry, SkippedPhoto)]
     if as_json:
-        document = identification_document(results, model=model, threshold=limit, score=score, top=top)
+        document = identification_document(results, model=model, limits=limits, score=score, top=top)
         sys.stdout.write(json_text(document) + "\n")
     elif as_csv:
         sys.stdout.write(identification_csv(results))
@@ -94,32 +110,53 @@ def print_identified(photos: Sequence[IdentifiedPhoto], *, top: int = 2) -> None
     """The table of decisions, one row a face."""
     if not photos:
         return
-    rows = table("photo", "face", "decision", "similarity", "threshold", "near", "margin", right=_NUMBERS)
+    decisions = [face.decision for photo in photos for face in photo.faces]
+    calibrated = ["strangers"] if any(decision.strangers is not None for decision in decisions) else []
+    columns = ("photo", "face", "decision", "similarity", "threshold", "near", "margin")
+    rows = table(*columns, *calibrated, right=_NUMBERS)
     for photo, name in zip(photos, short_names([photo.path for photo in photos]), strict=True):
         for face in photo.faces:
-            decision = face.decision
+            decision, best = face.decision, face.decision.best
+            similarity, threshold = ("", f"{decision.threshold:.2f}")
+            if best is not None:
+                similarity, threshold = apart(best.similarity, decision.threshold)
             rows.add_row(
                 printable(name),
                 f"{face.number}",
-                printable(decision.member or "unknown"),
-                _number(decision.best.similarity if decision.best else None),
-                _number(decision.threshold),
+                printable(decision.member or decision.verdict.value) + _poor(face.face, face.quality),
+                similarity,
+                threshold,
                 printable(_others(decision, top)),
                 _number(decision.margin),
+                *(_strangers(decision.strangers) for _ in calibrated),
             )
         if not photo.faces:
-            rows.add_row(printable(name), "", "no face", "", "", "", "")
+            rows.add_row(printable(name), "", "no face")
         if photo.notice:
             note(f"{photo.path}: {photo.notice}")
     stdout().print(rows)
 
 
+def _strangers(rate: StrangerRate | None) -> str:
+    return "" if rate is None else stranger_words(rate).removesuffix(" strangers")
+
+
 def _others(decision: Decision, top: int) -> str:
-    """Who else was near, from the nearest of an unknown or the runner-up of a match, and whose name was taken."""
-    left = [each for each in decision.candidates if each.member not in decision.taken]
-    shown = left[1:top] if decision.member else left[: top - 1]
+    """Who else was near, from the nearest of an unknown or the runner-up of a match, and who it is for a reason not."""
+    left = [each for each in decision.candidates if each.member not in decision.taken and not each.rejected]
+    shown = left[: top - 1] if decision.verdict is Verdict.UNKNOWN else left[1:top]
+    if decision.verdict is Verdict.AMBIGUOUS:
+        shown = left[:top]
     words = [f"{each.member} {each.similarity:.2f}" for each in shown]
-    return "; ".join([", ".join(words), *(f"{name}: another face" for name in decision.taken)]).removeprefix("; ")
+    passed_over = [f"{name}: another face" for name in decision.taken]
+    passed_over += [f"not {name} (rejected)" for name in decision.rejected]
+    return "; ".join([", ".join(words), *passed_over]).removeprefix("; ")
+
+
+def _poor(face: Face, quality: FaceQuality | None) -> str:
+    """The reasons why a face's picture is poor, in brackets; nothing where it is not."""
+    codes = ", ".join(fault.code.value for fault in DEFAULT_POLICY.faults(face, quality))
+    return f" ({codes})" if codes else ""
 
 
 _NUMBERS = ("face", "similarity", "threshold", "margin")
@@ -157,7 +194,8 @@ def _print_verification(answer: Verification, *, as_json: bool) -> None:
         sys.stdout.write(json_text(verification_fields(answer)) + "\n")
         return
     verdict = "Same person" if answer.verdict.value == "match" else "Not shown to be the same person"
-    say(f"{verdict}: similarity {answer.similarity:.2f}, threshold {answer.threshold:.2f} (model '{answer.model}').")
+    similarity, threshold = apart(answer.similarity, answer.threshold)
+    say(f"{verdict}: similarity {similarity}, threshold {threshold} (model '{answer.model}').")
 
 
 def detect(
@@ -166,7 +204,7 @@ def detect(
     draw: DrawOption = None,
     runtime: RuntimeOption = Runtime.AUTO,
 ) -> None:
-    """Find the faces in photos: boxes, landmarks, probability. Needs no gallery."""
+    """Find the faces in photos: boxes, landmarks, probability, quality. Needs no gallery."""
     from facegallery.cli.report import as_json as json_text
     from facegallery.cli.report import detection_document
     from facegallery.gallery.detecting import detect_photos
@@ -193,13 +231,14 @@ def detect(
 def _print_detected(photos: Sequence[DetectedPhoto]) -> None:
     if not photos:
         return
-    rows = table("photo", "face", "probability", "left", "top", "right", "bottom", right=_DETECTION_NUMBERS)
+    rows = table("photo", "face", "probability", "quality", "left", "top", "right", "bottom", right=_DETECTION_NUMBERS)
     for photo, name in zip(photos, short_names([photo.path for photo in photos]), strict=True):
-        for number, face in enumerate(photo.faces, start=1):
+        for number, (face, quality) in enumerate(zip(photo.faces, photo.qualities, strict=True), start=1):
             sides = (f"{side:.0f}" for side in face.box_xyxy)
-            rows.add_row(printable(name), f"{number}", f"{face.probability:.3f}", *sides)
+            good = f"{quality.overall:.2f}{_poor(face, quality)}"
+            rows.add_row(printable(name), f"{number}", f"{face.probability:.3f}", good, *sides)
         if not photo.faces:
-            rows.add_row(printable(name), "", "no face", "", "", "", "")
+            rows.add_row(printable(name), "", "no face", "", "", "", "", "")
         if photo.notice:
             note(f"{photo.path}: {photo.notice}")
     stdout().print(rows)

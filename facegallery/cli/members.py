@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facegallery.cli.console import ERROR, INTERRUPTED, note, say, stdout, table
+from facegallery.cli.console import ERROR, confirmed, note, say, stdout, table
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.text import printable
 
@@ -50,11 +50,16 @@ def show(name: Name, as_json: JsonOption = False, gallery: GalleryOption = None)
         )
         return
     say(f"{member.name}: {member.n_templates} enrolled, since {member.created_at:%Y-%m-%d}")
-    rows = table("photo", "face (left, top, right, bottom)", "probability", "enrolled", right=("probability",))
+    numbers = ("probability", "quality")
+    rows = table("photo", "face (left, top, right, bottom)", *numbers, "enrolled", right=numbers)
     for entry in faces:
         box = ", ".join(f"{side:.0f}" for side in entry.face.box_xyxy)
         rows.add_row(
-            printable(entry.photo_path), box, f"{entry.face.probability:.3f}", f"{entry.enrolled_at:%Y-%m-%d %H:%M}"
+            printable(entry.photo_path),
+            box,
+            f"{entry.face.probability:.3f}",
+            "" if entry.quality is None else f"{entry.quality:.2f}",
+            f"{entry.enrolled_at:%Y-%m-%d %H:%M}",
         )
     stdout().print(rows)
 
@@ -69,16 +74,6 @@ def rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW")], galle
     say(f"{old} is now {renamed.name}.")
 
 
-def _confirmed(question: str) -> bool:
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort as error:  # Ctrl-C, or nobody there to answer
-        if sys.stdin.isatty():
-            raise typer.Exit(INTERRUPTED) from error
-        note("Nobody answers here; to forget without being asked: --yes")
-        return False
-
-
 def forget(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -91,7 +86,7 @@ def forget(
         member = opened.member(name)
         if not yes:
             question = f"Forget {printable(member.name)} and all {member.n_templates} templates? This cannot be undone."
-            if not _confirmed(question):
+            if not confirmed(question, otherwise="to forget without being asked: --yes"):
                 note("Nothing was forgotten.")
                 raise typer.Exit(ERROR)
         removed, backups = opened.forget(name), opened.backups()

@@ -6,9 +6,24 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from facegallery.domain import Candidate, Decision, EnrolledFace, Face, Member, ScoreRule, SkippedPhoto
+from facegallery.domain import (
+    Candidate,
+    Decision,
+    EnrolledFace,
+    Face,
+    FaceQuality,
+    Limits,
+    Member,
+    Rejection,
+    ScoreRule,
+    SkippedPhoto,
+    StrangerRate,
+)
+from facegallery.matching.quality_policy import DEFAULT_POLICY
+from facegallery.matching.strangers import stranger_words
 
 if TYPE_CHECKING:  # these import numpy and Pillow, which members are told without
     from facegallery.gallery.detecting import DetectedPhoto
@@ -26,11 +41,14 @@ CSV_COLUMNS = (
     "runner_up",
     "runner_up_similarity",
     "margin",
+    "strangers",
     "left_px",
     "top_px",
     "right_px",
     "bottom_px",
     "probability",
+    "quality",
+    "poor",
     "skipped",
 )
 
@@ -45,6 +63,14 @@ def face_fields(number: int, face: Face) -> dict[str, Any]:
     }
 
 
+def quality_fields(face: Face, quality: FaceQuality | None) -> dict[str, Any] | None:
+    """What the picture of a face is like, and the reasons why enrollment would leave it out; null if nobody looked."""
+    if quality is None:
+        return None
+    numbers = {name: round(value, 4) for name, value in asdict(quality).items()}
+    return {**numbers, "reasons": [fault.code.value for fault in DEFAULT_POLICY.faults(face, quality)]}
+
+
 def decision_fields(decision: Decision) -> dict[str, Any]:
     """One decision. ``member`` is null unless it is a match; ``nearest`` is the best candidate in any case."""
     return {
@@ -53,20 +79,26 @@ def decision_fields(decision: Decision) -> dict[str, Any]:
         "nearest": decision.best.member if decision.best else None,
         "similarity": _rounded(decision.best.similarity if decision.best else None),
         "threshold": decision.threshold,
+        "threshold_source": decision.limits.source,
         "runner_up": _candidate(decision.runner_up) if decision.runner_up else None,
         "margin": _rounded(decision.margin),
+        "min_margin": decision.limits.min_margin,
+        "strangers": _strangers(decision.strangers),
         "taken": list(decision.taken),
+        "rejected": list(decision.rejected),
     }
 
 
 def identification_document(
-    results: Iterable[IdentifiedPhoto | SkippedPhoto], *, model: str, threshold: float, score: ScoreRule, top: int
+    results: Iterable[IdentifiedPhoto | SkippedPhoto], *, model: str, limits: Limits, score: ScoreRule, top: int
 ) -> dict[str, Any]:
     """Everything that ``identify`` found, as one document."""
     results = list(results)
     return {
         "model": model,
-        "threshold": threshold,
+        "threshold": limits.threshold,
+        "min_margin": limits.min_margin,
+        "threshold_source": limits.source,
         "score": score.value,
         "photos": [
             {
@@ -78,6 +110,7 @@ def identification_document(
                 "faces": [
                     {
                         **face_fields(face.number, face.face),
+                        "quality": quality_fields(face.face, face.quality),
                         **decision_fields(face.decision),
                         "candidates": [_candidate(candidate) for candidate in face.decision.candidates[:top]],
                     }
@@ -121,6 +154,7 @@ def _face_rows(photo: IdentifiedPhoto) -> Sequence[dict[str, Any]]:
     for found in photo.faces:
         fields = decision_fields(found.decision)
         runner_up = fields["runner_up"] or {}
+        quality = quality_fields(found.face, found.quality)
         left, top, right, bottom = (round(value, 2) for value in found.face.box_xyxy)
         rows.append(
             _row(
@@ -134,11 +168,14 @@ def _face_rows(photo: IdentifiedPhoto) -> Sequence[dict[str, Any]]:
                 runner_up=runner_up.get("member"),
                 runner_up_similarity=runner_up.get("similarity"),
                 margin=fields["margin"],
+                strangers=(fields["strangers"] or {}).get("words"),
                 left_px=left,
                 top_px=top,
                 right_px=right,
                 bottom_px=bottom,
                 probability=round(found.face.probability, 6),
+                quality=quality and quality["overall"],
+                poor=quality and " ".join(quality["reasons"]),
             )
         )
     return rows
@@ -150,7 +187,19 @@ def _row(**fields: Any) -> dict[str, Any]:
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {"rank": candidate.rank, "member": candidate.member, "similarity": _rounded(candidate.similarity)}
+    return {
+        "rank": candidate.rank,
+        "member": candidate.member,
+        "similarity": _rounded(candidate.similarity),
+        "rejected": candidate.rejected,
+    }
+
+
+def _strangers(rate: StrangerRate | None) -> dict[str, Any] | None:
+    """How many strangers score as high: counts of photos, and in words no finer than they allow."""
+    if rate is None:
+        return None
+    return {"reached": rate.n_reached, "of": rate.n_strangers, "words": stranger_words(rate)}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -171,7 +220,10 @@ def detection_document(results: Iterable[DetectedPhoto | SkippedPhoto]) -> dict[
                 "width_px": photo.width_px,
                 "height_px": photo.height_px,
                 "notice": photo.notice,
-                "faces": [face_fields(number, face) for number, face in enumerate(photo.faces, start=1)],
+                "faces": [
+                    {**face_fields(number, face), "quality": quality_fields(face, quality)}
+                    for number, (face, quality) in enumerate(zip(photo.faces, photo.qualities, strict=True), start=1)
+                ],
             }
             for photo in results
             if not isinstance(photo, SkippedPhoto)
@@ -207,5 +259,19 @@ def enrolled_fields(enrolled: EnrolledFace) -> dict[str, Any]:
         "content_hash": enrolled.content_hash,
         "box_xyxy": [round(value, 2) for value in enrolled.face.box_xyxy],
         "probability": round(enrolled.face.probability, 6),
+        "quality": None if enrolled.quality is None else round(enrolled.quality, 4),
         "enrolled_at": enrolled.enrolled_at.isoformat(),
+    }
+
+
+def rejection_fields(rejection: Rejection) -> dict[str, Any]:
+    """One face that is not a member's."""
+    return {
+        "number": rejection.rejection_id,
+        "member": rejection.member,
+        "photo": str(rejection.photo_path),
+        "content_hash": rejection.content_hash,
+        "box_xyxy": [round(value, 2) for value in rejection.face.box_xyxy],
+        "probability": round(rejection.face.probability, 6),
+        "rejected_at": rejection.rejected_at.isoformat(),
     }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facegallery.crops import crop_face
 from facegallery.domain import Photo, SkippedPhoto
 from facegallery.gallery.analysis import FaceAnalyzer, in_batches, read_or_skip
 from facegallery.walk import find_photos, member_folders
@@ -107,5 +106,5 @@ def _single_faces(paths: Sequence[Path | SkippedPhoto], analyzer: FaceAnalyzer) 
         photos = [read for read in batch if isinstance(read, Photo)]
         for photo, faces in zip(photos, analyzer.analyze_many(photos), strict=True):
             if len(faces) == 1:
-                found.append((photo.path, crop_face(photo, faces[0].face), faces[0].embedding))
+                found.append((photo.path, analyzer.crop(photo, faces[0].face), faces[0].embedding))
     return found

@@ -80,9 +80,10 @@ def _heat(
     method: str, view: LayerView, score: torch.Tensor, words: str, layer: str, *, nothing: bool = False
 ) -> HeatMap:
     """The map of a number; constant where there is known to be nothing to see."""
-    gradient = view.gradient(score)[0]
-    activation = view.activation.detach()[0]
-    terms = gradient.mean(dim=(1, 2), keepdim=True) * activation  # (channels, 1, 1) * (channels, h, w)
+    weights = view.gradient(score).mean(dim=(2, 3), keepdim=True)
+    rows = weights * view.activation.detach()  # (n, channels, 1, 1) * (n, channels, h, w)
+    # A network that looks at the mirror image too has a second row for it.
+    terms = rows[0] if len(rows) == 1 else rows[0] + rows[1].flip(2)
     heat = terms.sum(dim=0).relu()  # (channels, h, w) -> (h, w)
     spread = (heat.max() - heat.min()).item()
     constant = nothing or not spread > CONSTANT_TOLERANCE * max(terms.abs().sum(dim=0).max().item(), 1 / heat.numel())

@@ -40,7 +40,10 @@ class LayerView:
 
     @property
     def activation(self) -> torch.Tensor:
-        """The layer's output: shape (n, channels, h, w), float32. Only after the network ran."""
+        """The layer's output: shape (n, channels, h, w), float32; of a ``parts.mirrored`` network 2 n rows.
+
+        Only after the network ran.
+        """
         if self._activation is None:
             raise ExplanationError("The network ran without passing through the layer that is to be explained.")
         return self._activation
@@ -93,7 +96,7 @@ def output_of(network: torch.nn.Module, layer: str, inputs: torch.Tensor) -> tor
 
     Returns:
         shape (n, channels, h, w), float32; of the embedding (n, 512). Differentiable by ``inputs`` if the caller's
-        gradient mode is on.
+        gradient mode is on. What a ``parts.mirrored`` network says of the mirror images is left out.
 
     Raises:
         ExplanationError: No such layer.
@@ -112,7 +115,7 @@ def output_of(network: torch.nn.Module, layer: str, inputs: torch.Tensor) -> tor
     try:
         network(inputs)
     except _ReachedError as reached:
-        return reached.output
+        return reached.output[: len(inputs)]
     finally:
         hook.remove()
     raise ExplanationError(f"The network ran without passing through layer {layer!r}.")

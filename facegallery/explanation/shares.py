@@ -18,7 +18,7 @@ from facegallery.domain import FaceCells
 from facegallery.errors import ExplanationError
 from facegallery.explanation.method import ExplainedModel, HeatMap, Target, is_constant
 from facegallery.network import to_input
-from facegallery.parts import cells_of, head_of, trunk_of
+from facegallery.parts import cells_of, head_of, last_maps
 
 if TYPE_CHECKING:
     from facegallery.domain import Pixels, Vectors
@@ -72,7 +72,7 @@ class FineShares:
         network = model.network
         head = head_of(network)
         with torch.inference_mode():
-            maps = trunk_of(network)(to_input(enlarged)).numpy()
+            maps = last_maps(network, to_input(enlarged)).numpy()
             embedding = network(to_input(enlarged))[0].numpy()
             cells = cells_of(lambda features: head(torch.from_numpy(features)).numpy(), maps)
         scores = [float(target.of(model.embedder.embed(crop[np.newaxis]))[0]) for target in targets]

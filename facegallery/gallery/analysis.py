@@ -1,4 +1,4 @@
-"""From photos to their embedded faces: detection, crops and the embedder in one call, with or without a gallery."""
+"""From photos to their embedded faces: detection, quality, crops, embedder in one call, with or without a gallery."""
 
 from __future__ import annotations
 
@@ -9,16 +9,29 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from facegallery.crops import crop_face, to_photo_frame
-from facegallery.domain import AUTOMATIC, Detector, EmbeddedFace, Embedder, Face, Photo, RuntimeChoice, SkippedPhoto
+from facegallery.crops import crop_face, landmarks_in_crop, to_photo_frame
+from facegallery.domain import (
+    AUTOMATIC,
+    Detector,
+    EmbeddedFace,
+    Embedder,
+    Face,
+    Photo,
+    Preparation,
+    RuntimeChoice,
+    SkippedPhoto,
+)
 from facegallery.errors import FaceChoiceNeeded, PhotoError
 from facegallery.gallery.networks import load_networks
 from facegallery.images import read_photo
+from facegallery.quality import measure
 from facegallery.walk import find_photos
 from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+    from facegallery.domain import Pixels, Vectors
 
 _Found = TypeVar("_Found")
 _Answer = TypeVar("_Answer")
@@ -48,11 +61,13 @@ class FaceAnalyzer:
         detector: Finds the faces.
         embedder: Makes their embeddings.
         model: The installed model behind the embedder, with its default threshold.
+        preparation: How faces are prepared for the embedder, which was made for it.
     """
 
     detector: Detector
     embedder: Embedder
     model: InstalledModel
+    preparation: Preparation
     _busy: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def analyze(self, photo: Photo) -> list[EmbeddedFace]:
@@ -61,14 +76,28 @@ class FaceAnalyzer:
 
     def analyze_many(self, photos: Sequence[Photo]) -> list[list[EmbeddedFace]]:
         """The same for several photos, in less time than one after the other: their faces are embedded together."""
+        return self.embed(photos, detect_many(self.detector, photos))
+
+    def embed(self, photos: Sequence[Photo], found: Sequence[list[Face]]) -> list[list[EmbeddedFace]]:
+        """The same faces with their embeddings, for photos and the faces that were found in each of them."""
         import numpy as np
 
-        found = detect_many(self.detector, photos)
         if not any(found):
             return [[] for _ in photos]
-        crops = [crop_face(photo, face) for photo, faces in zip(photos, found, strict=True) for face in faces]
+        crops = [self.crop(photo, face) for photo, faces in zip(photos, found, strict=True) for face in faces]
         embeddings = iter(self.embedder.embed(np.stack(crops)))
-        return [[EmbeddedFace(face=face, embedding=next(embeddings)) for face in faces] for faces in found]
+        return [
+            [EmbeddedFace(face, next(embeddings), measure(photo, face)) for face in faces]
+            for photo, faces in zip(photos, found, strict=True)
+        ]
+
+    def crop(self, photo: Photo, face: Face) -> Pixels:
+        """The crop that is embedded: shape (160, 160, 3), uint8, RGB."""
+        return crop_face(photo, face, self.preparation)
+
+    def landmarks_in_crop(self, photo: Photo, face: Face) -> Vectors:
+        """Where its landmarks are: shape (5, 2), float32, x and y, crop frame."""
+        return landmarks_in_crop(photo, face, self.preparation)
 
     def analyze_files(self, paths: Sequence[Path]) -> list[AnalyzedPhoto | SkippedPhoto]:
         """Read photos and analyze them; a file that cannot be used is an answer too.
@@ -85,8 +114,10 @@ class FaceAnalyzer:
     def network(self) -> Module:
         """The embedder's network in PyTorch on the CPU, for explanations; loaded at first use."""
         from facegallery.network import load_network
+        from facegallery.parts import mirrored
 
-        return load_network(self.model.path, name=self.model.spec.name, sha256=self.model.fingerprint)
+        network = load_network(self.model.path, name=self.model.spec.name, sha256=self.model.fingerprint)
+        return mirrored(network) if self.preparation.mirrored else network
 
 
 def detect_many(detector: Detector, photos: Sequence[Photo]) -> list[list[Face]]:
@@ -95,25 +126,40 @@ def detect_many(detector: Detector, photos: Sequence[Photo]) -> list[list[Face]]
     return [to_photo_frame(faces, photo) for faces, photo in zip(found, photos, strict=True)]
 
 
-def load_analyzer(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> FaceAnalyzer:
+def load_analyzer(
+    model: InstalledModel, choice: RuntimeChoice = AUTOMATIC, preparation: Preparation | None = None
+) -> FaceAnalyzer:
     """Load the networks. The slow part of a command's start.
+
+    Args:
+        model: The embedder's.
+        choice: What runs the networks.
+        preparation: How faces are prepared for the embedder; None takes the model's usual way.
 
     Raises:
         RuntimeUnavailable: The runtime that was asked for cannot be had.
     """
-    detector, embedder = load_networks(model, choice)
-    return FaceAnalyzer(detector=detector, embedder=embedder, model=model)
+    preparation = preparation or model.spec.preparation
+    detector, embedder = load_networks(model, choice, preparation)
+    return FaceAnalyzer(detector=detector, embedder=embedder, model=model, preparation=preparation)
 
 
-def default_analyzer(name: str | None = None, choice: RuntimeChoice = AUTOMATIC) -> FaceAnalyzer:
+def default_analyzer(
+    name: str | None = None, choice: RuntimeChoice = AUTOMATIC, preparation: Preparation | None = None
+) -> FaceAnalyzer:
     """An analyzer for work without a gallery, on the named model or the best one on this machine.
+
+    Args:
+        name: The model's; None takes ``vggface2`` if its file is on this machine, else ``starter``.
+        choice: What runs the networks.
+        preparation: How faces are prepared for the embedder; None takes the model's usual way.
 
     Raises:
         ModelNotFound: The model is unknown or its file is not here.
         RuntimeUnavailable: The runtime that was asked for cannot be had.
     """
     files = ModelFiles.default()
-    return load_analyzer(files.find(name or files.default_name()), choice)
+    return load_analyzer(files.find(name or files.default_name()), choice, preparation)
 
 
 def pick_face(path: Path, faces: list[EmbeddedFace], number: int | None, *, option: str) -> int:

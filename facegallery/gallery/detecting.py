@@ -8,11 +8,12 @@ from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 
-from facegallery.domain import AUTOMATIC, Detector, Face, Photo, RuntimeChoice, SkippedPhoto
+from facegallery.domain import AUTOMATIC, Detector, Face, FaceQuality, Photo, RuntimeChoice, SkippedPhoto
 from facegallery.gallery.analysis import answers_for, detect_many, expand
 from facegallery.gallery.jobs import AnalysisJob, analysis_of
 from facegallery.gallery.networks import load_detector
 from facegallery.gallery.pipeline import analyzed
+from facegallery.quality import measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class DetectedPhoto:
         width_px: Width of the upright photo.
         height_px: Height of the upright photo.
         faces: Most probable first; photo frame. Their numbers are their places, from 1.
+        qualities: Beside them, what their pictures are like.
         notice: Something to know though the photo could be read, or None.
     """
 
@@ -33,6 +35,7 @@ class DetectedPhoto:
     width_px: int
     height_px: int
     faces: tuple[Face, ...]
+    qualities: tuple[FaceQuality, ...]
     notice: str | None
 
 
@@ -70,11 +73,19 @@ def detect_photos(
     def here() -> FileDetector:
         return FileDetector(detector or load_detector(runtime))
 
-    job = AnalysisJob(None, runtime) if detector is None else None
+    job = AnalysisJob(None, runtime, None) if detector is None else None
     with analysis_of(len(found), job, lambda paths: here().detect_files(paths)) as analysis:
         for _, answer in analyzed(found, lambda entry: entry, analysis):
             yield answer
 
 
 def _detected(photo: Photo, faces: list[Face]) -> DetectedPhoto:
-    return DetectedPhoto(photo.path, photo.content_hash, photo.width_px, photo.height_px, tuple(faces), photo.notice)
+    return DetectedPhoto(
+        path=photo.path,
+        content_hash=photo.content_hash,
+        width_px=photo.width_px,
+        height_px=photo.height_px,
+        faces=tuple(faces),
+        qualities=tuple(measure(photo, face) for face in faces),
+        notice=photo.notice,
+    )

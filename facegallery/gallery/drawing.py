@@ -10,8 +10,9 @@ from typing import TypeVar
 from facegallery.domain import Face, SkippedPhoto, Verdict
 from facegallery.errors import ExplanationError, PhotoError
 from facegallery.gallery.detecting import DetectedPhoto
-from facegallery.gallery.identification import IdentifiedPhoto
+from facegallery.gallery.identification import IdentifiedFace, IdentifiedPhoto
 from facegallery.images import read_photo
+from facegallery.matching.quality_policy import DEFAULT_POLICY
 from facegallery.pictures.boxes import draw_faces
 from facegallery.pictures.output import save_png
 from facegallery.walk import DRAWN
@@ -52,10 +53,19 @@ def draw_identified(result: IdentifiedPhoto, drawings: Drawings) -> Path:
     """
     labelled: list[tuple[Face, str, Verdict | None]] = []
     for face in result.faces:
-        best, name = face.decision.best, face.decision.member or "unknown"
-        label = f"{face.number} {name}" if best is None else f"{face.number} {name} {best.similarity:.2f}"
-        labelled.append((face.face, label, face.decision.verdict))
+        labelled.append((face.face, _label(face), face.decision.verdict))
     return _draw(result.path, labelled, drawings)
+
+
+def _label(face: IdentifiedFace) -> str:
+    """Number, who, how similar, and what is wrong with the face's picture."""
+    best, runner_up = face.decision.best, face.decision.runner_up
+    who = face.decision.member or face.decision.verdict.value
+    if face.decision.verdict is Verdict.AMBIGUOUS and best is not None and runner_up is not None:
+        who = f"{best.member}? {runner_up.member}?"
+    similarity = [] if best is None else [f"{best.similarity:.2f}"]
+    faults = [f"({fault.code.value})" for fault in DEFAULT_POLICY.faults(face.face, face.quality)]
+    return " ".join([str(face.number), who, *similarity, *faults])
 
 
 def draw_detected(result: DetectedPhoto, drawings: Drawings) -> Path:

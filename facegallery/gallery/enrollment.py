@@ -1,24 +1,35 @@
 """Enrollment: from folders of photos to templates, one transaction a photo.
 
 Photos with a single face are stored as they come. Photos with several wait until the member's others are known, and the
-face that fits those is taken (see :mod:`facegallery.matching.choice`).
+face that fits those is taken (see :mod:`facegallery.matching.choice`). A face whose picture is poor is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from facegallery.domain import EMBEDDING_SIZE, BoxXyxy, EmbeddedFace, EnrolledFace, Photo, SkippedPhoto, Vectors
+from facegallery.domain import (
+    EMBEDDING_SIZE,
+    BoxXyxy,
+    EmbeddedFace,
+    EnrolledFace,
+    Photo,
+    Rejection,
+    SkippedPhoto,
+    Vectors,
+)
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
 from facegallery.gallery.analysis import AnalyzedPhoto, pick_face, skipped_photo
 from facegallery.gallery.pipeline import Analysis, analyzed
 from facegallery.images import load_file
 from facegallery.matching.choice import choose_faces
+from facegallery.matching.quality_policy import QualityPolicy
 from facegallery.store import Store
 from facegallery.store.names import clean_name, name_key
 from facegallery.walk import find_photos, loose_photos, member_folders
@@ -30,6 +41,9 @@ OTHER_MEMBER = "other_member"
 NO_MEMBER = "no_member"
 BAD_NAME = "bad_name"
 OTHER_FACE = "other_face"
+REJECTED = "rejected"
+CHANGED = "changed"
+FACE_GONE = "face_gone"
 
 SAME_FACE_OVERLAP = 0.5
 """Intersection over union from which two boxes in the same bytes are one face."""
@@ -65,6 +79,19 @@ class EnrollOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceAt:
+    """A face that was found before, and is to be found again.
+
+    Attributes:
+        content_hash: SHA-256 of the bytes it was found in.
+        box_xyxy: Where; photo frame.
+    """
+
+    content_hash: str
+    box_xyxy: BoxXyxy
+
+
+@dataclass(frozen=True, slots=True)
 class MemberPhotos:
     """Photos offered for one member.
 
@@ -72,11 +99,13 @@ class MemberPhotos:
         member: The name.
         photos: Files, or what is wrong with an input.
         face_number: Which face of the (only) photo is the member's, from 1; None leaves the choice to the rules.
+        faces: Which face of a photo is the member's, where that is known.
     """
 
     member: str
     photos: tuple[Path | SkippedPhoto, ...]
     face_number: int | None = None
+    faces: Mapping[Path, FaceAt] = field(default_factory=dict)
 
 
 def plan_folder(root: Path) -> list[MemberPhotos]:
@@ -105,6 +134,8 @@ def enroll_photos(
     model: InstalledModel,
     analysis: Analysis[AnalyzedPhoto | SkippedPhoto],
     plan: Iterable[MemberPhotos],
+    *,
+    policy: QualityPolicy | None,
 ) -> Iterator[EnrollOutcome]:
     """Enroll photos and say of each what became of it, as soon as that is known.
 
@@ -116,13 +147,15 @@ def enroll_photos(
         model: The gallery's, which ``analysis`` embeds with.
         analysis: Finds and embeds faces. Not called, and so no network loaded, when all photos are there already.
         plan: Members and their photos.
+        policy: What the picture of a face must be like; None takes any. Of several faces the member's is chosen first
+            and judged then: another's better picture is no substitute.
 
     Yields:
         One outcome a photo; those of a photo with several faces come last within their member.
     """
     offers = (
         _Offer(enrollment, enrollment.look(photo))
-        for enrollment in (_MemberEnrollment(store, model, entry) for entry in plan)
+        for enrollment in (_MemberEnrollment(store, model, entry, policy) for entry in plan)
         for photo in enrollment.photos
     )
     current: _MemberEnrollment | None = None
@@ -162,11 +195,15 @@ class _Waiting:
 class _MemberEnrollment:
     """Enrolls the photos of one member."""
 
-    def __init__(self, store: Store, model: InstalledModel, offered: MemberPhotos) -> None:
+    def __init__(
+        self, store: Store, model: InstalledModel, offered: MemberPhotos, policy: QualityPolicy | None
+    ) -> None:
         self._store = store
         self._model = model
+        self._policy = policy
         self._member = offered.member
         self._face_number = offered.face_number
+        self._faces = offered.faces
         self._waiting: dict[str, _Waiting] = {}  # by content hash: a copy must not vouch for its original
         self.photos = offered.photos
         try:
@@ -185,7 +222,8 @@ class _MemberEnrollment:
             content_hash = load_file(entry).content_hash
         except PhotoError as error:
             return self._skip(skipped_photo(error))
-        already = self._already(entry, content_hash) if self._face_number is None else None
+        is_chosen = self._face_number is not None or entry in self._faces
+        already = None if is_chosen else self._already(entry, content_hash)
         return already or entry
 
     def take(self, answer: AnalyzedPhoto | SkippedPhoto) -> EnrollOutcome | None:
@@ -195,6 +233,8 @@ class _MemberEnrollment:
         photo, faces = answer.photo, answer.faces
         if self._face_number is not None:
             return self._take_number(photo, faces, self._face_number)
+        if photo.path in self._faces:
+            return self._take_found(photo, faces, self._faces[photo.path])
         if already := self._already(photo.path, photo.content_hash):  # since it was looked at: a copy of it came before
             return already
         if photo.content_hash in self._waiting:
@@ -205,10 +245,25 @@ class _MemberEnrollment:
             return self._skip(SkippedPhoto(photo.path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
         if not free:
             return self._skip(SkippedPhoto(photo.path, NO_FACE, "no face was found in it"), n_faces=0)
+        free = self._not_rejected(photo, free)
+        if not free:
+            return self._skip(SkippedPhoto(photo.path, REJECTED, self._rejected_words(photo)), n_faces=len(faces))
         if len(faces) == 1:
             return self._keep(photo, faces[0], n_faces=1)
         self._waiting[photo.content_hash] = _Waiting(photo, len(faces), free)
         return None
+
+    def _take_found(self, photo: Photo, faces: list[EmbeddedFace], found: FaceAt) -> EnrollOutcome:
+        """The face that was found before, if it still is."""
+        if photo.content_hash != found.content_hash:
+            reason = "the file has changed since its faces were grouped"
+            return self._skip(SkippedPhoto(photo.path, CHANGED, reason), n_faces=len(faces))
+        overlaps = [overlap(face.face.box_xyxy, found.box_xyxy) for face in faces]
+        best = max(range(len(faces)), key=overlaps.__getitem__, default=None)
+        if best is None or overlaps[best] < SAME_FACE_OVERLAP:
+            reason = "no face is found any more where one was"
+            return self._skip(SkippedPhoto(photo.path, FACE_GONE, reason), n_faces=len(faces))
+        return self._take_number(photo, faces, best + 1)
 
     def _take_number(self, photo: Photo, faces: list[EmbeddedFace], number: int) -> EnrollOutcome:
         try:
@@ -220,8 +275,10 @@ class _MemberEnrollment:
             )
         if not self._not_of_others(photo, [chosen]):
             return self._skip(SkippedPhoto(photo.path, OTHER_MEMBER, self._enrolled_for(photo)), n_faces=len(faces))
+        if not self._not_rejected(photo, [chosen]):
+            return self._skip(SkippedPhoto(photo.path, REJECTED, self._rejected_words(photo)), n_faces=len(faces))
         for mine in self._enrolled(photo.content_hash)[0]:
-            if overlap(chosen.face.box_xyxy, mine.face.box_xyxy) >= SAME_FACE_OVERLAP:
+            if same_face(chosen.face.box_xyxy, mine.face.box_xyxy):
                 return EnrollOutcome(self._member, photo.path, EnrollStatus.ALREADY, n_faces=len(faces))
             reason = f"another face of it is enrolled for {mine.member} already"
             return self._skip(SkippedPhoto(photo.path, OTHER_FACE, reason), n_faces=len(faces))
@@ -238,13 +295,15 @@ class _MemberEnrollment:
         )
         for waiting, choice in zip(self._waiting.values(), choices, strict=True):
             if choice is not None:
-                yield self._keep(waiting.photo, waiting.faces[choice], n_faces=waiting.n_faces)
-                for path in waiting.copies:
-                    yield EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
+                outcome = self._keep(waiting.photo, waiting.faces[choice], n_faces=waiting.n_faces)
+                yield outcome
+                yield from (self._of_copy(path, outcome) for path in waiting.copies)
                 continue
-            reason = f"{waiting.n_faces} faces, and nothing tells which is {self._member}'s"
+            code, reason = SEVERAL_FACES, f"{waiting.n_faces} faces, and nothing tells which is {self._member}'s"
+            if self._rejected_in(waiting.photo):
+                code, reason = REJECTED, self._rejected_words(waiting.photo)
             for path in (waiting.photo.path, *waiting.copies):
-                yield self._skip(SkippedPhoto(path, SEVERAL_FACES, reason), n_faces=waiting.n_faces)
+                yield self._skip(SkippedPhoto(path, code, reason), n_faces=waiting.n_faces)
 
     def _anchors(self) -> Vectors:
         """The member's templates, those of this run among them; shape (0, 512) before the first."""
@@ -272,22 +331,56 @@ class _MemberEnrollment:
         """Faces that these bytes did not enroll for another member: a photo of two may lie in both folders."""
         _, others = self._enrolled(photo.content_hash)
         return [
-            face
-            for face in faces
-            if all(overlap(face.face.box_xyxy, other.face.box_xyxy) < SAME_FACE_OVERLAP for other in others)
+            face for face in faces if not any(same_face(face.face.box_xyxy, other.face.box_xyxy) for other in others)
         ]
+
+    def _not_rejected(self, photo: Photo, faces: list[EmbeddedFace]) -> list[EmbeddedFace]:
+        """Faces of which nobody said that they are not the member's."""
+        rejected = self._rejected_in(photo)
+        return [
+            face for face in faces if not any(same_face(face.face.box_xyxy, each.face.box_xyxy) for each in rejected)
+        ]
+
+    def _rejected_in(self, photo: Photo) -> list[Rejection]:
+        return [each for each in self._rejections if each.content_hash == photo.content_hash]
+
+    @cached_property
+    def _rejections(self) -> list[Rejection]:
+        try:
+            return self._store.rejections(self._member)
+        except MemberNotFound:
+            return []
+
+    def _rejected_words(self, photo: Photo) -> str:
+        undo = f"facegallery rejections --undo {self._rejected_in(photo)[0].rejection_id}"
+        return f"somebody said that its face is not {self._member}; to take that back: {undo}"
 
     def _enrolled_for(self, photo: Photo) -> str:
         _, others = self._enrolled(photo.content_hash)
         names = sorted({each.member for each in others})
         return f"its face is already enrolled as {', '.join(names)}"
 
+    def _of_copy(self, path: Path, original: EnrollOutcome) -> EnrollOutcome:
+        """What becomes of a file with the same bytes."""
+        if original.skipped is not None:
+            return replace(original, path=path, skipped=replace(original.skipped, path=path))
+        return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
+
     def _keep(self, photo: Photo, face: EmbeddedFace, *, n_faces: int) -> EnrollOutcome:
+        faults = self._policy.faults(face.face, face.quality) if self._policy is not None else ()
+        if faults:
+            reason = "; ".join(fault.words for fault in faults)
+            return self._skip(SkippedPhoto(photo.path, faults[0].code.value, reason), n_faces=n_faces)
         self._store.enroll(self._member, photo, face=face, model=self._model.identity)
         return EnrollOutcome(self._member, photo.path, EnrollStatus.ENROLLED, n_faces=n_faces, notice=photo.notice)
 
     def _skip(self, skipped: SkippedPhoto, *, n_faces: int | None = None) -> EnrollOutcome:
         return EnrollOutcome(self._member, skipped.path, EnrollStatus.SKIPPED, skipped=skipped, n_faces=n_faces)
+
+
+def same_face(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> bool:
+    """Whether two boxes in the same bytes are of one face."""
+    return overlap(a_xyxy, b_xyxy) >= SAME_FACE_OVERLAP
 
 
 def overlap(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> float:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facegallery.crops import crop_face
 from facegallery.domain import Pixels
 from facegallery.explanation.filters import outputs, strongest
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, read_and_analyze
@@ -69,7 +68,7 @@ def face_filters(path: Path, *, analyzer: FaceAnalyzer, layer: str, face_number:
     """
     photo, faces = read_and_analyze(analyzer, path)
     position = pick_face(photo.path, faces, face_number, option="--face")
-    crop = crop_face(photo, faces[position].face)
+    crop = analyzer.crop(photo, faces[position].face)
     return FaceFilters(photo.path, position + 1, crop, layer, outputs(analyzer.network, layer, crop))
 
 

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from facegallery.domain import (
-    AUTOMATIC,
+    DEFAULT_SCORE,
     EnrolledFace,
     Member,
-    ModelIdentity,
-    RuntimeChoice,
+    Rejection,
     ScoreRule,
     SkippedPhoto,
+    TemplateSet,
+    Verdict,
 )
-from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, StillInTheLog
-from facegallery.matching.decisions import checked_threshold
-from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
-from facegallery.store import Store
-from facegallery.weights.files import InstalledModel, ModelFiles
+from facegallery.errors import StillInTheLog
+from facegallery.gallery.limits import calibration_for
+from facegallery.gallery.opened import OpenedGallery
+from facegallery.matching.decisions import DEFAULT_FMR, checked_fmr, checked_threshold
+from facegallery.settings import INDEX_NAME
 
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
-    from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
+    from facegallery.gallery.auditing import Audit
+    from facegallery.gallery.calibrating import Calibrated
+    from facegallery.gallery.clustering import ClusteredFace, Clustering
     from facegallery.gallery.enrollment import EnrollOutcome, MemberPhotos
     from facegallery.gallery.explaining.member import MemberExplanation
     from facegallery.gallery.explaining.values import Explanation
     from facegallery.gallery.identification import IdentifiedPhoto
-    from facegallery.gallery.pipeline import Analysis
-    from facegallery.gallery.search import MemberSearch
+    from facegallery.gallery.rejecting import RejectedFace
     from facegallery.gallery.verification import Verification
-    from facegallery.index.opening import TemplateIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class GalleryHealth:
     index_state: str
 
 
-class Gallery:
+class Gallery(OpenedGallery):
     """Members, their templates, and every question that can be asked of them.
 
     Make one with :meth:`open` or :meth:`create` and use it as a context manager::
@@ -69,185 +68,61 @@ class Gallery:
     Networks and index are loaded by the first call that needs them.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        store: Store,
-        models: ModelFiles,
-        load_analyzer: Callable[[InstalledModel], FaceAnalyzer],
-        runtime: RuntimeChoice | None = None,
-    ) -> None:
-        """Wire a gallery from its parts; :meth:`open` and :meth:`create` do this for everyday use.
+    # --- calibration ------------------------------------------------------------------------------------------------
+
+    def calibrate(self, *, fmr: float = DEFAULT_FMR, score: ScoreRule = DEFAULT_SCORE) -> Calibrated:
+        """Choose threshold and margin from the gallery's own photos and keep them; see ``matching.calibration``.
 
         Args:
-            folder: The gallery's folder.
-            store: Its open store; closed by :meth:`close`.
-            models: The model files of this machine.
-            load_analyzer: Loads detector and embedder for a model.
-            runtime: How processes beside this one, for large folders, are to run the networks; None for no others.
-        """
-        self.folder = folder
-        self._store = store
-        self._models = models
-        self._load_analyzer = load_analyzer
-        self._runtime = runtime
-        self._analyzer: FaceAnalyzer | None = None
-        self._index: TemplateIndex | None = None
-        self._search: tuple[str, ScoreRule, MemberSearch] | None = None
-
-    # --- opening ---------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def exists(folder: Path | str | None = None) -> bool:
-        """Whether there is a gallery in the folder (default: this person's gallery).
+            fmr: The false match rate wanted: of the comparisons of a photo with another member the share that may
+                reach the threshold; above 0 and at most ``decisions.MOST_FMR``.
+            score: The score rule to do it for. A calibration is used for questions by its own rule.
 
         Raises:
-            GalleryUnavailable: The folder cannot be looked into.
+            CalibrationRefused: The gallery's photos cannot support the rate; it says what to add.
+            ValueError: There is no such rate, or it is so high that most strangers would be named.
         """
-        path = _folder(folder) / DATABASE_NAME
-        try:
-            return path.is_file()
-        except OSError as error:
-            raise GalleryUnavailable(path, error.strerror or str(error)) from error
+        from facegallery.gallery.calibrating import calibrate_gallery
 
-    @classmethod
-    def open(cls, folder: Path | str | None = None, *, runtime: RuntimeChoice = AUTOMATIC) -> Gallery:
-        """Open an existing gallery, upgrading its database if it is older than the program (after a backup).
+        return calibrate_gallery(self._store, fmr=checked_fmr(fmr), score=score, before=self.limits(score=score))
 
-        Args:
-            folder: The gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
-            runtime: How the networks are to be run, when there is something for them to do.
-
-        Raises:
-            GalleryNotFound: There is none in the folder.
-            GalleryTooNew: A later version of the program wrote it.
-            GalleryDamaged: It is not a gallery's database.
-            GalleryUnavailable: The folder cannot be read or written.
-        """
-        path = _folder(folder)
-        if not cls.exists(path):
-            raise GalleryNotFound(path)
-        return cls._wired(path, Store.open(path / DATABASE_NAME), runtime)
-
-    @classmethod
-    def create(
-        cls, folder: Path | str | None = None, *, model: str | None = None, runtime: RuntimeChoice = AUTOMATIC
-    ) -> Gallery:
-        """Create an empty gallery on one model, which it keeps for life; one on that model that is there is opened.
-
-        Args:
-            folder: The new gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
-            model: Name of the model; None takes ``vggface2`` if its file is on this machine, else ``starter``.
-            runtime: How the networks are to be run.
-
-        Raises:
-            ModelMismatch: There is a gallery already, on another model.
-            GalleryUnavailable: The folder cannot be written.
-            ModelNotFound: The model is unknown or its file is not here.
-        """
-        path = _folder(folder)
-        files = ModelFiles.default()
-        installed = files.find(model or files.default_name())
-        return cls._wired(path, Store.create(path / DATABASE_NAME, model=installed.identity), runtime)
-
-    @classmethod
-    def _wired(cls, folder: Path, store: Store, runtime: RuntimeChoice) -> Gallery:
-        def load(model: InstalledModel) -> FaceAnalyzer:
-            from facegallery.gallery.analysis import load_analyzer
-
-            return load_analyzer(model, runtime)
-
-        return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load, runtime=runtime)
-
-    def close(self) -> None:
-        """Let go of the database. Calling it twice does no harm."""
-        self._store.close()
-
-    def __enter__(self) -> Gallery:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # --- the model -------------------------------------------------------------------------------------------------
-
-    @property
-    def model(self) -> ModelIdentity:
-        """The model the gallery was created on."""
-        return self._store.model()
-
-    def installed_model(self) -> InstalledModel:
-        """The file of the gallery's model.
-
-        Raises:
-            ModelNotFound: It is not on this machine.
-            ModelMismatch: The file of that name holds another model than the gallery was created on.
-        """
-        ours = self.model
-        installed = self._models.find(ours.name)
-        if installed.fingerprint != ours.fingerprint:
-            raise ModelMismatch(
-                ours.fingerprint,
-                installed.fingerprint,
-                f"The gallery in {self.folder} was created on another version of model '{ours.name}' "
-                f"(sha256 {ours.fingerprint[:12]}...) than the one on this machine ({installed.fingerprint[:12]}...). "
-                f"Their vectors cannot be compared. Bring the old file back with 'facegallery model import', or enroll "
-                f"again into a new folder: 'facegallery enroll DIR --gallery FOLDER'.",
-            )
-        return installed
-
-    def require_model(self, name: str) -> None:
-        """Check that the gallery is on the named model.
-
-        Raises:
-            ModelMismatch: It is on another one. A gallery never changes its model silently.
-        """
-        if name != self.model.name:
-            raise ModelMismatch(
-                self.model.name,
-                name,
-                f"The gallery in {self.folder} is on model '{self.model.name}' and stays on it. For '{name}', "
-                f"enroll into another folder: 'facegallery enroll DIR --gallery FOLDER --model {name}'.",
-            )
-
-    @property
-    def default_threshold(self) -> float:
-        """The similarity a match needs unless a call says otherwise: the model's."""
-        return self.installed_model().spec.threshold
-
-    def _limit(self, threshold: float | None) -> float:
-        """The threshold in force for a call that may name one."""
-        return self.default_threshold if threshold is None else checked_threshold(threshold)
-
-    @property
-    def analyzer(self) -> FaceAnalyzer:
-        """Detector and embedder of the gallery's model, loaded at first use."""
-        if self._analyzer is None:
-            self._analyzer = self._load_analyzer(self.installed_model())
-        return self._analyzer
+    def reset_calibration(self) -> None:
+        """Go back to the model's limits."""
+        self._store.drop_calibration()
 
     # --- enrollment ------------------------------------------------------------------------------------------------
 
-    def enroll(self, plan: Iterable[MemberPhotos]) -> Iterator[EnrollOutcome]:
+    def enroll(self, plan: Iterable[MemberPhotos], *, accept_poor: bool = False) -> Iterator[EnrollOutcome]:
         """Enroll photos; see :func:`facegallery.gallery.enrollment.enroll_photos`.
 
+        Faces whose picture is poor (:mod:`facegallery.matching.quality_policy`) are left out unless ``accept_poor``.
         Stopping the iteration, or the program, loses nothing that was reported as enrolled.
         """
         from facegallery.gallery.enrollment import enroll_photos
+        from facegallery.matching.quality_policy import DEFAULT_POLICY
 
         entries = list(plan)
         with self._analysis(sum(len(entry.photos) for entry in entries)) as analysis:
-            yield from enroll_photos(self._store, self.installed_model(), analysis, entries)
+            policy = None if accept_poor else DEFAULT_POLICY
+            yield from enroll_photos(self._store, self.installed_model(), analysis, entries, policy=policy)
 
-    def _analysis(self, n_photos: int) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
-        """The quickest way to analyze so many photos; nothing is loaded before the first."""
-        from facegallery.gallery.jobs import AnalysisJob, analysis_of
+    def enroll_cluster(
+        self, faces: Sequence[ClusteredFace], member: str, *, accept_poor: bool = False
+    ) -> Iterator[EnrollOutcome]:
+        """Enroll the faces of a cluster for a member, new or known; a photo that has changed since is skipped.
 
-        job = None if self._runtime is None else AnalysisJob(self.installed_model(), self._runtime)
-        return analysis_of(n_photos, job, lambda paths: self.analyzer.analyze_files(paths))
+        Args:
+            faces: From :meth:`cluster`, or from a file of clusters.
+            member: The name.
+            accept_poor: As in :meth:`enroll`.
+
+        Raises:
+            BadName: No member can have this name.
+        """
+        from facegallery.gallery.clustering import faces_for
+        from facegallery.store import clean_name
+
+        yield from self.enroll([faces_for(clean_name(member), faces)], accept_poor=accept_poor)
 
     # --- questions -------------------------------------------------------------------------------------------------
 
@@ -256,14 +131,18 @@ class Gallery:
         inputs: Iterable[Path | str | SkippedPhoto],
         *,
         threshold: float | None = None,
-        score: ScoreRule = ScoreRule.BEST,
+        min_margin: float | None = None,
+        score: ScoreRule = DEFAULT_SCORE,
         top: int | None = None,
     ) -> Iterator[IdentifiedPhoto | SkippedPhoto]:
         """Say who is in each photo.
 
         Args:
             inputs: Photos and folders of photos. What was skipped while they were looked for comes out as it went in.
-            threshold: The similarity that a match needs, in [-1, 1], 0.0 among them; None takes the model's.
+            threshold: The similarity that a match needs, in [-1, 1], 0.0 among them; None takes the gallery's
+                (see :meth:`limits`).
+            min_margin: The margin (best minus runner-up) that a match needs, 0.0 among them; None takes
+                the gallery's.
             score: How a member's similarity is made from the member's templates.
             top: Candidates to report for each face; None takes the best and the runner-up.
 
@@ -274,17 +153,76 @@ class Gallery:
         from facegallery.gallery.identification import N_CANDIDATES, identify_faces
         from facegallery.gallery.pipeline import analyzed
 
-        limit = self._limit(threshold)
+        limits, calibration = self.limits(threshold=threshold, min_margin=min_margin, score=score), self.calibration
         found = expand(inputs)
         with self._analysis(len(found)) as analysis:
             for _, answer in analyzed(found, lambda entry: entry, analysis):
                 if isinstance(answer, SkippedPhoto):
                     yield answer
                 else:
-                    search = self._member_search(score)
+                    search = self._searches.by(score)
                     yield identify_faces(
-                        answer.photo, answer.faces, search=search, threshold=limit, top=top or N_CANDIDATES
+                        answer.photo,
+                        answer.faces,
+                        search=search,
+                        limits=limits,
+                        top=top or N_CANDIDATES,
+                        calibration=calibration_for(score, calibration),
                     )
+
+    def cluster(
+        self,
+        inputs: Iterable[Path | str | SkippedPhoto],
+        *,
+        threshold: float | None = None,
+        min_margin: float | None = None,
+        score: ScoreRule = DEFAULT_SCORE,
+        min_size: int | None = None,
+        join: float | None = None,
+        verdicts: Collection[Verdict] = (Verdict.UNKNOWN,),
+        accept_poor: bool = False,
+        told: Callable[[], None] = lambda: None,
+    ) -> Clustering:
+        """Group the unknown faces of photos by person. Nothing of it is kept.
+
+        Args:
+            inputs: As in :meth:`identify`. Of several photos with the same bytes the first counts.
+            threshold: As in :meth:`identify`: which faces are unknown.
+            min_margin: As in :meth:`identify`.
+            score: As in :meth:`identify`.
+            min_size: Faces that make a cluster; None takes 2.
+            join: The mean similarity from which faces are grouped, in [-1, 1]; None takes the one that fits the
+                gallery's own threshold (``matching.clusters.mean_limit``), whatever ``threshold`` says.
+            verdicts: Faces of which :meth:`identify` says this are grouped.
+            accept_poor: Group faces too whose picture is too poor to be enrolled.
+            told: Called after each photo, for a progress bar.
+
+        Raises:
+            TooManyFaces: More faces hang together than fit into memory.
+            ValueError: ``threshold`` or ``join`` is no similarity.
+        """
+        from facegallery.gallery.analysis import expand
+        from facegallery.gallery.clustering import MIN_SIZE, cluster_faces, joining_limit
+        from facegallery.matching.quality_policy import DEFAULT_POLICY
+
+        if join is None:
+            limit = joining_limit(self.limits(score=score).threshold, self._store)
+        else:
+            limit = checked_threshold(join)
+        found = expand(inputs)
+        with self._analysis(len(found)) as analysis:
+            return cluster_faces(
+                found,
+                analysis,
+                store=self._store,
+                search=self._searches.by(score),
+                limits=self.limits(threshold=threshold, min_margin=min_margin, score=score),
+                limit=limit,
+                min_size=MIN_SIZE if min_size is None else min_size,
+                verdicts=verdicts,
+                policy=None if accept_poor else DEFAULT_POLICY,
+                told=told,
+            )
 
     def verify(
         self,
@@ -311,6 +249,8 @@ class Gallery:
         methods: Sequence[str] | None = None,
         layer: str | None = None,
         threshold: float | None = None,
+        min_margin: float | None = None,
+        score: ScoreRule = DEFAULT_SCORE,
         told: Callable[[], None] = lambda: None,
     ) -> Explanation:
         """Show why a face was decided as it was.
@@ -323,6 +263,8 @@ class Gallery:
             methods: Names from ``explanation.catalogue.METHODS``; None takes the exact split and occlusion.
             layer: Layer for Grad-CAM; None takes the default.
             threshold: As in :meth:`identify`.
+            min_margin: As in :meth:`identify`.
+            score: As in :meth:`identify`.
             told: Called after each method on the probe and on the enrolled face, for a progress bar.
 
         Raises:
@@ -336,8 +278,9 @@ class Gallery:
         from facegallery.gallery.explaining.photo import Explainer, Question
 
         chosen = methods_named(methods or DEFAULT_METHODS, layer=layer or DEFAULT_LAYER)
-        search = self._member_search(ScoreRule.BEST)
-        explainer = Explainer(self._store, self.analyzer, search, self._limit(threshold))
+        limits = self.limits(threshold=threshold, min_margin=min_margin, score=score)
+        calibration = calibration_for(score, self.calibration)
+        explainer = Explainer(self._store, self.analyzer, self._searches.by(score), limits, calibration)
         return explainer.explain(Path(path), Question(member, rival, face_number, chosen, told))
 
     def check_explanation(self, explanation: Explanation, *, told: Callable[[], None] = lambda: None) -> Explanation:
@@ -366,6 +309,37 @@ class Gallery:
 
         return explain_member(name, store=self._store, analyzer=self.analyzer, told=told)
 
+    # --- "this is not X" --------------------------------------------------------------------------------------------
+
+    def reject(self, path: Path | str, member: str, *, face_number: int | None = None) -> RejectedFace:
+        """Keep that a face is not a member's; from then on it, and faces that are more like it, are not named so.
+
+        The face's vector is kept, until the word is taken back or the member forgotten.
+
+        Args:
+            path: The photo.
+            member: Who it is not.
+            face_number: Which face, from 1; None takes the one that is named so now, else the one most like the member.
+
+        Raises:
+            PhotoError: The file cannot be used as a photo.
+            FaceChoiceNeeded: It has no face, or none of that number.
+            MemberNotFound: No such member.
+            EnrolledAsMember: The face is enrolled as that member.
+        """
+        from facegallery.gallery.rejecting import Rejecter
+
+        rejecter = Rejecter(self._store, self.analyzer, lambda: self._searches.by(DEFAULT_SCORE), self.limits())
+        return rejecter.reject(Path(path), member, face_number)
+
+    def rejections(self, member: str | None = None) -> list[Rejection]:
+        """What was kept so, of one member or all; oldest first. Raises MemberNotFound."""
+        return self._store.rejections(member)
+
+    def undo_rejection(self, rejection_id: int) -> Rejection:
+        """Take such a word back; the face's vector is removed. Raises RejectionNotFound."""
+        return self._store.take_back(rejection_id)
+
     # --- members ---------------------------------------------------------------------------------------------------
 
     def members(self) -> list[Member]:
@@ -379,6 +353,10 @@ class Gallery:
     def enrolled_faces(self, name: str) -> list[EnrolledFace]:
         """A member's enrolled faces and the photos they are from. Raises MemberNotFound."""
         return self._store.enrolled_faces(name)
+
+    def templates(self) -> TemplateSet:
+        """All templates, as of one moment."""
+        return self._store.templates()
 
     def health(self) -> GalleryHealth:
         """What ``doctor`` reports about the gallery; reads everything once and changes nothing."""
@@ -402,6 +380,8 @@ class Gallery:
     def forget(self, name: str) -> int:
         """Remove a member with all vectors, faces and photo records, from the index too.
 
+        A calibrated threshold stays; what it says of strangers goes, until the gallery is calibrated again.
+
         Returns:
             How many templates were removed.
 
@@ -410,50 +390,58 @@ class Gallery:
             StillInTheLog: All is done, but the database's log cannot be emptied yet.
             GalleryUnavailable: The gallery cannot be written.
         """
+        return self._buried(self._store.templates(name).ids.tolist(), lambda: self._store.forget(name))
+
+    def _buried(self, ids: Sequence[int], remove: Callable[[], tuple[int, ...]]) -> int:
+        """Remove templates from the store and from the index; returns how many they were."""
         from facegallery.index.opening import forgetting
 
-        ids = self._store.templates(name).ids.tolist()
         with forgetting(self.folder / INDEX_NAME, self._store) as bury:
             try:
-                removed = self._store.forget(name)
+                removed = remove()
             except StillInTheLog:
                 bury(ids)  # the rows are gone all the same
                 raise
             bury(removed)
         return len(removed)
 
-    # --- the index -------------------------------------------------------------------------------------------------
+    # --- wrong photos ----------------------------------------------------------------------------------------------
 
-    def backups(self) -> list[Path]:
-        """Backups that were made when an older gallery was upgraded. They hold who was enrolled then."""
-        return sorted(self.folder.glob(f"{DATABASE_NAME}.backup-*"))
+    def audit(self, photos: Iterable[Path] | None = None) -> Audit:
+        """Find photos that do not fit their member, and one picture or one person under two names; changes nothing.
 
-    def refresh_index(self) -> None:
-        """Append what was enrolled to the index files, so that the next command need not read it from the database."""
-        from facegallery.index.opening import refresh
+        See :func:`facegallery.matching.audit.audit_templates` for how.
 
-        refresh(self.folder / INDEX_NAME, self._store)
+        Args:
+            photos: Tell of these only, and of members enrolled from them; None tells of all.
+        """
+        from facegallery.gallery.auditing import audit
 
-    def _open_index(self) -> TemplateIndex:
-        from facegallery.index.opening import open_index
+        return audit(self._store, photos)
 
-        self._index = open_index(self.folder / INDEX_NAME, self._store, known=self._index)
-        return self._index
+    def move_templates(self, moves_to: Mapping[int, str]) -> int:
+        """Give templates to other members, all or none; a member left without any is gone. The index holds as it is.
 
-    def _member_search(self, score: ScoreRule) -> MemberSearch:
-        """The search for a score rule, made again when the store has changed (also by another process)."""
-        from facegallery.gallery.search import BestTemplateSearch, CentroidSearch
+        Args:
+            moves_to: By template id the member's name.
 
-        state = self._store.state()
-        if self._search is None or self._search[:2] != (state, score):
-            search: MemberSearch
-            if score is ScoreRule.CENTROID:
-                search = CentroidSearch(self._store.templates())
-            else:
-                search = BestTemplateSearch(self._open_index(), self._store.templates_of)
-            self._search = (state, score, search)
-        return self._search[2]
+        Returns:
+            How many were another's until now.
 
+        Raises:
+            MemberNotFound: No such member.
+            SaidNotToBe: Somebody said that such a face is not that member's.
+        """
+        return len(self._store.move_templates(moves_to))
 
-def _folder(folder: Path | str | None) -> Path:
-    return default_gallery_folder() if folder is None else Path(folder).expanduser()
+    def remove_templates(self, template_ids: Sequence[int]) -> int:
+        """Remove templates with their faces, from the index too; a member left without any is gone.
+
+        Returns:
+            How many were there.
+
+        Raises:
+            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+            GalleryUnavailable: The gallery cannot be written.
+        """
+        return self._buried(template_ids, lambda: self._store.remove_templates(template_ids))

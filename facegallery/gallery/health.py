@@ -89,6 +89,14 @@ def _versions() -> Iterator[Finding]:
     yield Finding("SQLite", sqlite3.sqlite_version)
 
 
+def _limits(gallery: Gallery) -> Iterator[Finding]:
+    try:
+        limits = gallery.limits()
+    except FacegalleryError:  # of the model, which was told
+        return
+    yield Finding("limits", f"threshold {limits.threshold:.4f}, margin {limits.min_margin:.4f}: {limits.source}")
+
+
 def _threads() -> Iterator[Finding]:
     yield Finding("threads", f"{n_threads()} for each library; torch {limit_torch()}, FAISS {limit_faiss()}")
 
@@ -124,8 +132,10 @@ def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:
     yield Finding("database", "; ".join(health.faults) or "passes its checks", ok=not health.faults)
     try:
         model = gallery.installed_model()
-        yield Finding("gallery's model", f"'{model.spec.name}', sha256 {model.fingerprint}")
+        prepared = f"faces prepared by '{gallery.preparation.value}'"
+        yield Finding("gallery's model", f"'{model.spec.name}', sha256 {model.fingerprint}; {prepared}")
     except FacegalleryError as error:
         yield Finding("gallery's model", str(error), ok=False)
+    yield from _limits(gallery)
     well = not health.index_state.startswith("damaged")  # all else the next search mends by itself
     yield Finding("index", f"{gallery.folder / INDEX_NAME}: {health.index_state}", ok=well)

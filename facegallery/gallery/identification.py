@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from facegallery.domain import Decision, EmbeddedFace, Face, Photo, Vectors
+from facegallery.domain import Calibration, Decision, EmbeddedFace, Face, FaceQuality, Limits, Photo, Vectors
 from facegallery.gallery.search import MemberSearch
-from facegallery.matching.decisions import decide_photo
+from facegallery.matching.assignment import decide_photo
+from facegallery.matching.strangers import strangers_of
 
 N_CANDIDATES = 2
 """Candidates reported for each face unless more are asked for: the best and the runner-up."""
@@ -23,11 +24,14 @@ class IdentifiedFace:
         number: From 1, most probable detection first; the same number as ``detect`` gives.
         face: The detection; photo frame.
         decision: Who it is, or unknown.
+        quality: What the picture of the face is like. A poor one is decided about all the same: poor faces of strangers
+            are named no more often than others, and a person must not vanish for being far away.
     """
 
     number: int
     face: Face
     decision: Decision
+    quality: FaceQuality | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,13 @@ class IdentifiedPhoto:
 
 
 def identify_faces(
-    photo: Photo, faces: list[EmbeddedFace], *, search: MemberSearch, threshold: float, top: int = N_CANDIDATES
+    photo: Photo,
+    faces: list[EmbeddedFace],
+    *,
+    search: MemberSearch,
+    limits: Limits,
+    top: int = N_CANDIDATES,
+    calibration: Calibration | None = None,
 ) -> IdentifiedPhoto:
     """Decide about all faces of one photo.
 
@@ -60,24 +70,31 @@ def identify_faces(
         photo: The photo; its pixels are not needed.
         faces: Its faces with embeddings.
         search: Ranks the members.
-        threshold: The similarity that a match needs.
+        limits: What a match needs.
         top: Candidates to report for each face.
+        calibration: The gallery's for this score rule: says how many strangers would score as high.
     """
     # A face may lose its best members to all the other faces of the photo and must still have a runner-up.
     n_members = max(top, len(faces) + 1)
     candidates = search.candidates(stack_embeddings(faces), n_members) if faces else []
-    decisions = decide_photo(candidates, threshold=threshold)
+    decisions = [_with_strangers(decision, calibration) for decision in decide_photo(candidates, limits=limits)]
     return IdentifiedPhoto(
         path=photo.path,
         content_hash=photo.content_hash,
         width_px=photo.width_px,
         height_px=photo.height_px,
         faces=tuple(
-            IdentifiedFace(number, embedded.face, decision)
+            IdentifiedFace(number, embedded.face, decision, embedded.quality)
             for number, (embedded, decision) in enumerate(zip(faces, decisions, strict=True), start=1)
         ),
         notice=photo.notice,
     )
+
+
+def _with_strangers(decision: Decision, calibration: Calibration | None) -> Decision:
+    if calibration is None or decision.best is None:
+        return decision
+    return replace(decision, strangers=strangers_of(calibration, decision.best.similarity))
 
 
 def stack_embeddings(faces: list[EmbeddedFace]) -> Vectors:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
-from facegallery.domain import RuntimeChoice
+from facegallery.domain import Preparation, RuntimeChoice
 from facegallery.gallery.networks import are_prepared
 from facegallery.gallery.pipeline import Analysis
-from facegallery.gallery.workers import Workers
+from facegallery.gallery.workers import Job, Workers
 from facegallery.settings import n_workers
 from facegallery.weights.files import InstalledModel
 
@@ -31,10 +31,12 @@ class AnalysisJob:
     Attributes:
         model: The embedder's model; None for detection alone.
         choice: How the networks are to be run.
+        preparation: How faces are prepared for the embedder; None for detection alone.
     """
 
     model: InstalledModel | None
     choice: RuntimeChoice
+    preparation: Preparation | None
 
     def load(self) -> Callable[[Sequence[Path]], Sequence[Any]]:
         """See ``workers.Job``."""
@@ -45,12 +47,26 @@ class AnalysisJob:
             return FileDetector(load_detector(self.choice)).detect_files
         from facegallery.gallery.analysis import load_analyzer
 
-        return load_analyzer(self.model, self.choice).analyze_files
+        return load_analyzer(self.model, self.choice, self.preparation).analyze_files
+
+
+class ModelJob(Job, Protocol):
+    """Such a job, and others that have networks to prepare."""
+
+    @property
+    def model(self) -> InstalledModel | None:
+        """The embedder's model; None for detection alone."""
+        ...
+
+    @property
+    def choice(self) -> RuntimeChoice:
+        """How the networks are to be run."""
+        ...
 
 
 @contextmanager
 def analysis_of(
-    n_photos: int, job: AnalysisJob | None, here: Callable[[Sequence[Path]], Sequence[Any]]
+    n_photos: int, job: ModelJob | None, here: Callable[[Sequence[Path]], Sequence[Any]]
 ) -> Iterator[Analysis[Any]]:
     """The quicker way for so many photos.
 

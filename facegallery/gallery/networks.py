@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from facegallery.cascade import Networks
 from facegallery.detection import MtcnnDetector
-from facegallery.domain import AUTOMATIC, Detector, Embedder, Precision, Runtime, RuntimeChoice
+from facegallery.domain import AUTOMATIC, Detector, Embedder, Precision, Preparation, Runtime, RuntimeChoice
 from facegallery.errors import RuntimeUnavailable, SlowerRuntime
 from facegallery.weights.files import InstalledModel
 
@@ -35,8 +35,15 @@ def load_cascade(choice: RuntimeChoice = AUTOMATIC) -> Networks:
     return _by(choice, compiled=lambda _: mtcnn.compiled_networks(), torch=mtcnn.torch_networks)
 
 
-def load_networks(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> tuple[Detector, Embedder]:
+def load_networks(
+    model: InstalledModel, choice: RuntimeChoice = AUTOMATIC, preparation: Preparation = Preparation.BOX
+) -> tuple[Detector, Embedder]:
     """The detector, and the embedder of a model, on the same runtime.
+
+    Args:
+        model: The embedder's.
+        choice: What was asked for.
+        preparation: Whether the embedder is to look at mirror images too.
 
     Raises:
         RuntimeUnavailable: What was asked for cannot be had.
@@ -46,10 +53,12 @@ def load_networks(model: InstalledModel, choice: RuntimeChoice = AUTOMATIC) -> t
     from facegallery.embedding import CompiledEmbedder, TorchEmbedder
 
     def compiled(precision: Precision) -> tuple[Detector, Embedder]:
-        return _compiled_detector(), CompiledEmbedder.load(model.path, model.identity, precision)
+        return _compiled_detector(), CompiledEmbedder.load(
+            model.path, model.identity, precision, mirrored=preparation.mirrored
+        )
 
     def torch() -> tuple[Detector, Embedder]:
-        return _torch_detector(), TorchEmbedder.load(model.path, model.identity)
+        return _torch_detector(), TorchEmbedder.load(model.path, model.identity, mirrored=preparation.mirrored)
 
     return _by(choice, compiled=compiled, torch=torch)
 

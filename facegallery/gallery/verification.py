@@ -9,7 +9,7 @@ import numpy as np
 
 from facegallery.domain import EmbeddedFace, Face, Verdict
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, read_and_analyze
-from facegallery.matching.decisions import checked_threshold, verdict_for
+from facegallery.matching.decisions import checked_threshold, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def verify_photos(
     )
     similarity = float(np.dot(first[1].embedding, second[1].embedding))
     return Verification(
-        verdict=verdict_for(similarity, limit),
+        verdict=verify(similarity, limit),
         similarity=similarity,
         threshold=limit,
         model=analyzer.model.spec.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
-from facegallery.domain import Candidate, Decision, Ids, TemplateSet, Vectors, Verdict
+from facegallery.domain import Candidate, Decision, Ids, Limits, Vectors, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 @overload
 def reaches(similarity: float, threshold: float) -> bool: ...
 @overload
-def reaches(similarity: Vectors, threshold: float) -> NDArray[np.bool_]: ...
-def reaches(similarity: float | Vectors, threshold: float) -> bool | NDArray[np.bool_]:
-    """Whether a similarity is enough; an array is answered element by element. One equal to the threshold is enough."""
+def reaches(similarity: Vectors | NDArray[np.float64], threshold: float | NDArray[np.float64]) -> NDArray[np.bool_]: ...
+def reaches(
+    similarity: float | Vectors | NDArray[np.float64], threshold: float | NDArray[np.float64]
+) -> bool | NDArray[np.bool_]:
+    """Whether a similarity is enough; arrays are answered element by element. One equal to the threshold is enough."""
     return similarity >= threshold
 
 
@@ -32,8 +34,34 @@ def checked_threshold(threshold: float) -> float:
     return threshold
 
 
-def verdict_for(similarity: float, threshold: float) -> Verdict:
-    """The verdict on one comparison."""
+DEFAULT_FMR = 1e-3
+"""False match rate that a gallery is calibrated for unless a call says otherwise: 1 in 1,000 comparisons."""
+
+MOST_FMR = 0.1
+"""Highest false match rate to calibrate for: where 1 comparison in 10 matches, most strangers to a dozen members are
+named."""
+
+DEFAULT_MIN_MARGIN = 0.03
+"""Best minus runner-up that a match needs unless the gallery is calibrated or a call says otherwise: more than the 0.01
+by which runtimes differ. Of 84 probes that are named rightly without it it holds back one (docs/accuracy.md)."""
+
+
+def checked_fmr(fmr: float) -> float:
+    """A false match rate that a gallery may be calibrated for, as it is.
+
+    Raises:
+        ValueError: It is not above 0, or above ``MOST_FMR``.
+    """
+    if not 0 < fmr <= MOST_FMR:
+        raise ValueError(
+            f"a false match rate is above 0 and at most {MOST_FMR:g}, not {fmr:g}: 0.001 is 1 in 1,000, and from "
+            f"{MOST_FMR:g} on most strangers would be named"
+        )
+    return fmr
+
+
+def verify(similarity: float, threshold: float) -> Verdict:
+    """The verdict on one comparison of two faces."""
     return Verdict.MATCH if reaches(similarity, threshold) else Verdict.UNKNOWN
 
 
@@ -59,82 +87,54 @@ def rank_members(similarities: Vectors, ids: Ids, member_of: Mapping[int, str]) 
     ]
 
 
-def centroids(templates: TemplateSet) -> tuple[tuple[str, ...], Vectors]:
-    """Each member's mean vector.
-
-    Returns:
-        n names in order of first appearance, and shape (n, 512), float32: the mean of the member's templates scaled
-        to unit length. A mean of zero length (opposite templates) stays zero and is similar to nobody.
-    """
-    import numpy as np
-
-    names = tuple(dict.fromkeys(templates.members))
-    position = {name: row for row, name in enumerate(names)}
-    rows = np.array([position[name] for name in templates.members], dtype=np.int64)
-    sums = np.zeros((len(names), templates.vectors.shape[1]), dtype=np.float64)
-    np.add.at(sums, rows, templates.vectors.astype(np.float64))
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    means = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
-    return names, means.astype(np.float32)
-
-
-def decide(candidates: Sequence[Candidate], *, threshold: float, taken: frozenset[str] = frozenset()) -> Decision:
+def decide(
+    candidates: Sequence[Candidate],
+    *,
+    limits: Limits,
+    given: str | None = None,
+    taken: frozenset[str] = frozenset(),
+    margin: float | None = None,
+) -> Decision:
     """Decide about one face.
 
     Args:
         candidates: Ranked, most similar first.
-        threshold: The similarity that a match needs.
+        limits: What a match needs.
+        given: The member that this face was given when all faces of the photo were looked at together, or None.
         taken: Members that are already named at another face of the same photo. One that would be a match here too is
             passed over; one that would not be named anyway stays, as nearest member or runner-up.
+        margin: How much better this face is read so than otherwise, where the photo's other faces have a say in it;
+            None takes how much more similar the best member is than the runner-up.
 
     Returns:
-        The decision about the most similar member that is left.
+        The decision about the member that was given, else about the most similar one that is left.
     """
-    passed_over = [each for each in candidates if each.member in taken and reaches(each.similarity, threshold)]
-    left = [each for each in candidates if each not in passed_over]
+    named = [each for each in candidates if reaches(each.similarity, limits.threshold)]
+    rejected = [each for each in named if each.rejected]
+    passed_over = [each for each in named if each.member in taken and not each.rejected]
+    left = [each for each in candidates if each not in passed_over and not each.rejected]
+    left.sort(key=lambda each: each.member != given)
     best = left[0] if left else None
+    runner_up = left[1] if len(left) > 1 else None
+    if margin is None and best is not None and runner_up is not None:
+        margin = best.similarity - runner_up.similarity
+
+    def better_than_best(others: Sequence[Candidate]) -> tuple[str, ...]:
+        return tuple(each.member for each in others if best is None or each.rank < best.rank)
+
     return Decision(
-        verdict=Verdict.UNKNOWN if best is None else verdict_for(best.similarity, threshold),
+        verdict=_verdict(best, margin, limits),
         best=best,
-        runner_up=left[1] if len(left) > 1 else None,
-        threshold=threshold,
+        runner_up=runner_up,
+        limits=limits,
         candidates=tuple(candidates),
-        taken=tuple(each.member for each in passed_over if best is None or each.rank < best.rank),
+        margin=margin,
+        taken=better_than_best(passed_over),
+        rejected=better_than_best(rejected),
     )
 
 
-def decide_photo(faces: Sequence[Sequence[Candidate]], *, threshold: float) -> list[Decision]:
-    """Decide about all faces of one photo together: one person is in a photo once, so a member is named at most once.
-
-    The most similar pair of face and member is fixed first, then the next among what is left, down to the threshold.
-    A face that loses its best member to a better fitting face is decided by its next one.
-
-    Args:
-        faces: For each face its ranked candidates. To be sure of the answer a face needs one candidate more than the
-            photo has faces.
-        threshold: The similarity that a match needs.
-
-    Returns:
-        One decision a face, in the order given.
-    """
-    pairs = sorted(
-        (
-            (candidate.similarity, face, candidate.member)
-            for face, candidates in enumerate(faces)
-            for candidate in candidates
-            if reaches(candidate.similarity, threshold)
-        ),
-        key=lambda pair: (-pair[0], pair[1]),
-    )
-    named: dict[int, str] = {}
-    for _, face, member in pairs:
-        if face not in named and member not in named.values():
-            named[face] = member
-    return [
-        decide(
-            candidates,
-            threshold=threshold,
-            taken=frozenset(member for other, member in named.items() if other != face),
-        )
-        for face, candidates in enumerate(faces)
-    ]
+def _verdict(best: Candidate | None, margin: float | None, limits: Limits) -> Verdict:
+    if best is None or not reaches(best.similarity, limits.threshold):
+        return Verdict.UNKNOWN
+    return Verdict.MATCH if margin is None or margin >= limits.min_margin else Verdict.AMBIGUOUS

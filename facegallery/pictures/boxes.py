@@ -48,6 +48,7 @@ class _Style:
 _STYLES = {
     Verdict.MATCH: _Style("#0072b2", "#ffffff", dashed=False),
     Verdict.UNKNOWN: _Style("#d55e00", "#000000", dashed=True),
+    Verdict.AMBIGUOUS: _Style("#cc79a7", "#000000", dashed=True),
     None: _Style("#f0e442", "#000000", dashed=False),
 }
 
@@ -59,8 +60,9 @@ def draw_faces(photo: Photo, faces: Sequence[FaceNote]) -> Image.Image:
 
     Args:
         photo: The photo, reduced or not.
-        faces: What to draw, in the photo frame. A match is blue with a solid box, an unknown orange with a dashed one,
-            a face nothing was asked about yellow. Words that are too long are shortened in their middle.
+        faces: What to draw, in the photo frame. A match is blue with a solid box, an unknown orange and an ambiguous
+            face pink with a dashed one, a face nothing was asked about yellow. Words that are too long are shortened
+            in their middle.
 
     Returns:
         The photo with the drawing, RGB, in the size of ``photo.pixels`` or, where that is small, enlarged. Words stay

@@ -27,6 +27,7 @@ class Figure:
         legend: The words under a bar with the colours of ``heat.overlay``; None draws no bar.
         outline: A place to point at, in the picture's pixels; None points at none.
         alt: What is to be seen, for somebody who hears the page read; "" stands for the title.
+        wide: Takes the room of two on a page: a plot, whose words are to be read.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Figure:
     legend: Legend | None = None
     outline: BoxXyxy | None = None
     alt: str = ""
+    wide: bool = False
 
     def shown(self) -> Pixels | None:
         """The picture with its outline: shape (h, w, 3), uint8, RGB; a small one is enlarged where it has one."""

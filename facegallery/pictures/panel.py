@@ -32,7 +32,7 @@ def draw_panel(words: Sequence[str], *groups: Sequence[Figure]) -> Image.Image:
         groups: The pictures, from the left, four in a row; each group begins a row.
     """
     # Two columns at least: sentences above a single picture would be wrapped too narrow to read.
-    columns = min(max(2, *map(len, groups)), TILES_A_ROW)
+    columns = min(max([2, *map(len, groups)]), TILES_A_ROW)
     width = columns * TILE_PX + (columns - 1) * GAP_PX
     bands = [_stacked(_paragraphs(words, _WORDS_PX, width), width=width, ink=_INK)]
     bands += [

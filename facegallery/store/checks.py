@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
+from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, is_unit
 
 
@@ -38,13 +38,14 @@ def _orphans(connection: Connection) -> list[str]:
 
 
 def _bad_vectors(connection: Connection) -> list[str]:
-    query = select(TemplateRow.id, TemplateRow.vector).order_by(TemplateRow.id)
     found = []
-    for rows in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
-        unit = is_unit(from_blobs([row.vector for row in rows]))
-        found += [
-            f"the vector of template {row.id} is not of unit length"
-            for row, ok in zip(rows, unit, strict=True)
-            if not ok
-        ]
+    for what, table in (("template", TemplateRow), ("rejection", RejectionRow)):
+        query = select(table.id, table.vector).order_by(table.id)
+        for rows in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
+            unit = is_unit(from_blobs([row.vector for row in rows]))
+            found += [
+                f"the vector of {what} {row.id} is not of unit length"
+                for row, ok in zip(rows, unit, strict=True)
+                if not ok
+            ]
     return found

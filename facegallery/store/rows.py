@@ -22,7 +22,17 @@ from sqlalchemy import (
     update,
 )
 
-from facegallery.domain import EMBEDDING_SIZE, EnrolledFace, Face, Ids, Member, ModelIdentity, Photo
+from facegallery.domain import (
+    EMBEDDING_SIZE,
+    EmbeddedFace,
+    EnrolledFace,
+    Face,
+    Ids,
+    Member,
+    ModelIdentity,
+    Photo,
+    Preparation,
+)
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelMismatch
 from facegallery.store.names import clean_name, name_key, nearest_names
 from facegallery.store.tables import Base, FaceRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
@@ -30,12 +40,21 @@ from facegallery.store.tables import Base, FaceRow, MemberRow, ModelRow, PhotoRo
 # --- the gallery itself -------------------------------------------------------------------------------------------
 
 
-def set_up(connection: Connection, model: ModelIdentity, *, now: datetime) -> None:
+def set_up(connection: Connection, model: ModelIdentity, preparation: Preparation, *, now: datetime) -> None:
     """Write a new gallery's one row about itself."""
     model_id = insert_row(
         connection, ModelRow, name=model.name, fingerprint=model.fingerprint, embedding_size=EMBEDDING_SIZE
     )
-    insert_row(connection, SettingsRow, id=1, model_id=model_id, revision=0, state=_new_state(), created_at=now)
+    insert_row(
+        connection,
+        SettingsRow,
+        id=1,
+        model_id=model_id,
+        revision=0,
+        state=_new_state(),
+        preparation=preparation.value,
+        created_at=now,
+    )
 
 
 def gallery_model(connection: Connection, path: Path) -> tuple[int, ModelIdentity]:
@@ -49,6 +68,11 @@ def gallery_model(connection: Connection, path: Path) -> tuple[int, ModelIdentit
     if row is None:
         raise GalleryDamaged(path, "its settings are missing")
     return row.id, ModelIdentity(row.name, row.fingerprint)
+
+
+def preparation(connection: Connection) -> Preparation:
+    """How the gallery's faces are prepared for the embedder."""
+    return Preparation(connection.scalar(select(SettingsRow.preparation)))
 
 
 def require_model(kept: ModelIdentity, given: ModelIdentity) -> None:
@@ -161,15 +185,16 @@ def photo_id_of(connection: Connection, photo: Photo, *, now: datetime) -> int:
     )
 
 
-def insert_face(connection: Connection, face: Face, *, photo_id: int) -> int:
+def insert_face(connection: Connection, embedded: EmbeddedFace, *, photo_id: int) -> int:
     """Add a face; returns its id."""
     return insert_row(
         connection,
         FaceRow,
         photo_id=photo_id,
-        **_box(face),
-        landmarks=face.landmarks_xy,
-        probability=float(face.probability),
+        **box_columns(embedded.face),
+        landmarks=embedded.face.landmarks_xy,
+        probability=float(embedded.face.probability),
+        quality=None if embedded.quality is None else float(embedded.quality.overall),
     )
 
 
@@ -177,7 +202,7 @@ def find_template(connection: Connection, face: Face, *, photo_id: int, member_i
     """The member's template that stands on this very box of this photo, or None."""
     query = select(TemplateRow.id).join(FaceRow, FaceRow.id == TemplateRow.face_id)
     query = query.where(TemplateRow.member_id == member_id, FaceRow.photo_id == photo_id)
-    return connection.scalar(query.filter_by(**_box(face)))
+    return connection.scalar(query.filter_by(**box_columns(face)))
 
 
 def count_templates(connection: Connection, *, after: int = 0) -> int:
@@ -196,8 +221,8 @@ def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
     return iter(connection.scalars(select(TemplateRow.id).where(text("+templates.id <= :up_to")), {"up_to": up_to}))
 
 
-def templates_of(connection: Connection, template_ids: Ids) -> Sequence[Row[int, str, bytes]]:
-    """Id, member's name and vector of those of these templates that are there."""
+def templates_of(connection: Connection, template_ids: Ids) -> Sequence[Row[int, str, bytes, float | None]]:
+    """Id, member's name, vector and quality of those of these templates that are there."""
     wanted = json.dumps(sorted(template_ids.tolist()))  # in the order in which they lie in the file
     return connection.execute(_TEMPLATES_OF, {"ids": wanted}).all()
 
@@ -206,10 +231,27 @@ _WANTED = func.json_each(bindparam("ids")).table_valued("value")
 """Any number of ids in one value, where a list of values is limited and would be compiled anew for each length."""
 
 _TEMPLATES_OF = (
-    select(TemplateRow.id, MemberRow.name, TemplateRow.vector)
+    select(TemplateRow.id, MemberRow.name, TemplateRow.vector, FaceRow.quality)
     .select_from(_WANTED)
     .join(TemplateRow, TemplateRow.id == _WANTED.c.value)
     .join(MemberRow, MemberRow.id == TemplateRow.member_id)
+    .join(FaceRow, FaceRow.id == TemplateRow.face_id)
+)
+
+
+def templates_of_members(connection: Connection, names: Sequence[str]) -> Sequence[Row[int, str, bytes, float | None]]:
+    """The same for all templates of these members, oldest first."""
+    wanted = json.dumps([name_key(name) for name in names])
+    return connection.execute(_TEMPLATES_OF_MEMBERS, {"ids": wanted}).all()
+
+
+_TEMPLATES_OF_MEMBERS = (
+    select(TemplateRow.id, MemberRow.name, TemplateRow.vector, FaceRow.quality)
+    .select_from(_WANTED)
+    .join(MemberRow, MemberRow.name_key == _WANTED.c.value)
+    .join(TemplateRow, TemplateRow.member_id == MemberRow.id)
+    .join(FaceRow, FaceRow.id == TemplateRow.face_id)
+    .order_by(TemplateRow.id)
 )
 
 
@@ -245,6 +287,7 @@ _ENROLLED_FACES = (
         FaceRow.box_bottom,
         FaceRow.landmarks,
         FaceRow.probability,
+        FaceRow.quality,
     )
     .join(MemberRow, MemberRow.id == TemplateRow.member_id)
     .join(FaceRow, FaceRow.id == TemplateRow.face_id)
@@ -263,9 +306,11 @@ def _enrolled_face(row: RowMapping) -> EnrolledFace:
             (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"]), row["landmarks"], row["probability"]
         ),
         enrolled_at=row["created_at"],
+        quality=row["quality"],
     )
 
 
-def _box(face: Face) -> dict[str, float]:
+def box_columns(face: Face) -> dict[str, float]:
+    """A face's box as columns."""
     left, top, right, bottom = (float(edge) for edge in face.box_xyxy)
     return {"box_left": left, "box_top": top, "box_right": right, "box_bottom": bottom}

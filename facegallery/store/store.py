@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, update
 
 from facegallery.domain import (
-    EMBEDDING_SIZE,
+    Calibration,
     EmbeddedFace,
     EnrolledFace,
-    Ids,
     Member,
     ModelIdentity,
     Photo,
-    StoreStamp,
-    TemplateSet,
-    TemplateTail,
-    Vectors,
+    Preparation,
+    Rejection,
 )
-from facegallery.errors import GalleryNotFound, MemberExists, StillInTheLog
-from facegallery.store import checks, rows
+from facegallery.errors import GalleryNotFound, MemberExists, SaidNotToBe, StillInTheLog
+from facegallery.store import calibrations, moves, rejections, rows
 from facegallery.store.engine import checkpoint, open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.names import clean_name, name_key
+from facegallery.store.reading import ReadableStore
 from facegallery.store.tables import MemberRow, PhotoRow, TemplateRow
-from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, to_blob
-from facegallery.text import natural_key
+from facegallery.store.vectors import to_blob
 
 Clock = Callable[[], datetime]
 
@@ -41,7 +38,7 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class Store:
+class Store(ReadableStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
@@ -50,12 +47,18 @@ class Store:
     """
 
     def __init__(self, engine: Engine, path: Path, *, clock: Clock) -> None:
-        self._engine = engine
-        self._path = path
+        super().__init__(engine, path)
         self._clock = clock
 
     @classmethod
-    def create(cls, path: Path, *, model: ModelIdentity, clock: Clock = utc_now) -> Store:
+    def create(
+        cls,
+        path: Path,
+        *,
+        model: ModelIdentity,
+        preparation: Preparation,
+        clock: Clock = utc_now,
+    ) -> Store:
         """Make a gallery for one model's vectors, and the folder it is in; only this person may read them.
 
         What an earlier attempt left unfinished is finished. Where a gallery on the same model already is (another
@@ -64,6 +67,7 @@ class Store:
         Args:
             path: The database file to make.
             model: The one model whose vectors this gallery will hold.
+            preparation: How a new gallery's faces are prepared for the embedder; one that is there keeps its own.
             clock: Says what time it is, with its zone.
 
         Raises:
@@ -74,7 +78,7 @@ class Store:
             _make_private_file(path)
         engine = open_engine(path)
         try:
-            _lay_out(engine, path, model, clock())
+            _lay_out(engine, path, model, preparation, clock())
         finally:
             engine.dispose()
         store = cls.open(path, clock=clock)
@@ -125,145 +129,6 @@ class Store:
         """Let go of the file. Closing twice is harmless."""
         self._engine.dispose()
 
-    # --- reading --------------------------------------------------------------------------------------------------
-
-    def model(self) -> ModelIdentity:
-        """The model that all vectors in this gallery come from."""
-        with self._read() as connection:
-            return rows.gallery_model(connection, self._path)[1]
-
-    def state(self) -> str:
-        """Changes with every change of the rows; what was read at one state holds until it is another."""
-        with self._read() as connection:
-            return rows.revision_and_state(connection)[1]
-
-    def stamp(self) -> StoreStamp:
-        """What the store holds now."""
-        with self._read() as connection:
-            model = rows.gallery_model(connection, self._path)[1]
-            count = rows.count_templates(connection)
-            return StoreStamp(*rows.revision_and_state(connection), model.fingerprint, count)
-
-    def tail(self, last_id: int) -> TemplateTail:
-        """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
-        with self._read() as connection:
-            return TemplateTail(
-                rows.gallery_model(connection, self._path)[1].fingerprint,
-                rows.count_templates(connection, after=last_id),
-                connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id)),
-            )
-
-    def members(self) -> list[Member]:
-        """All members, in natural order of their names."""
-        with self._read() as connection:
-            return sorted(rows.members(connection), key=lambda member: natural_key(member.name))
-
-    def member(self, name: str) -> Member:
-        """One member, by any spelling of the name that differs only in case, Unicode form or spaces.
-
-        Raises:
-            MemberNotFound: Carries the enrolled names that look like it.
-            BadName: No member can have this name.
-        """
-        with self._read() as connection:
-            return rows.member_of(connection, rows.member_id_of(connection, name))
-
-    def enrolled_faces(self, name: str | None = None) -> list[EnrolledFace]:
-        """The faces enrolled for one member, or all of them; oldest first.
-
-        Raises:
-            MemberNotFound: There is no such member.
-            BadName: No member can have this name.
-        """
-        with self._read() as connection:
-            if name is None:
-                return rows.enrolled_faces(connection)
-            return rows.enrolled_faces(connection, TemplateRow.member_id == rows.member_id_of(connection, name))
-
-    def faces_of_photo(self, content_hash: str) -> list[EnrolledFace]:
-        """The faces that were enrolled from the photo with these bytes; empty when none was."""
-        with self._read() as connection:
-            return rows.enrolled_faces(connection, PhotoRow.content_hash == content_hash)
-
-    def enrolled_face(self, template_id: int) -> EnrolledFace:
-        """The origin of one template.
-
-        Raises:
-            KeyError: There is no such template (any more).
-        """
-        with self._read() as connection:
-            return rows.enrolled_face_of(connection, template_id)
-
-    def templates_of(self, template_ids: Ids) -> TemplateSet:
-        """These templates, as of one revision, in no order. Ids that are not there (any more) are left out."""
-        import numpy as np  # here and below: members are listed without it
-
-        with self._read() as connection:
-            found = rows.templates_of(connection, template_ids)
-            return TemplateSet(
-                *rows.revision_and_state(connection),
-                np.array([row[0] for row in found], np.int64),
-                from_blobs([row[2] for row in found]),
-                tuple(row[1] for row in found),
-            )
-
-    def count_up_to(self, last_id: int) -> int:
-        """Number of templates up to this one, as of one moment; takes a few milliseconds at a million templates."""
-        with self._read() as connection:
-            return rows.count_templates(connection) - rows.count_templates(connection, after=last_id)
-
-    def template_ids(self, up_to: int) -> Ids:
-        """Ids of the templates that are there, up to this one: shape (n,), int64, ascending."""
-        import numpy as np
-
-        with self._read() as connection:
-            return np.sort(np.fromiter(rows.template_ids(connection, up_to), np.int64))
-
-    def template_batches(self, after: int) -> Generator[tuple[Ids, Vectors], None, None]:
-        """The templates with greater ids, as of one revision, a few thousand at a time; close it if left half-way.
-
-        Yields:
-            Ids, shape (n,), int64, ascending, and vectors, shape (n, 512), float32.
-        """
-        import numpy as np
-
-        query = select(TemplateRow.id, TemplateRow.vector).where(TemplateRow.id > after).order_by(TemplateRow.id)
-        with self._read() as connection:
-            for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
-                yield np.array([row[0] for row in batch], np.int64), from_blobs([row[1] for row in batch])
-
-    def templates(self, name: str | None = None) -> TemplateSet:
-        """The templates of one member, or all of them, as of one revision.
-
-        Raises:
-            MemberNotFound: There is no such member.
-            BadName: No member can have this name.
-        """
-        import numpy as np
-
-        query = select(TemplateRow.id, TemplateRow.member_id, TemplateRow.vector).order_by(TemplateRow.id)
-        counting = select(func.count()).select_from(TemplateRow)
-        with self._read() as connection:
-            if name is not None:
-                of_member = TemplateRow.member_id == rows.member_id_of(connection, name)
-                query, counting = query.where(of_member), counting.where(of_member)
-            revision, state = rows.revision_and_state(connection)
-            names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MemberRow.name))}
-            n = connection.scalar(counting) or 0
-            ids, vectors = np.empty(n, np.int64), np.empty((n, EMBEDDING_SIZE), np.float32)
-            members: list[str] = []
-            for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
-                there = slice(len(members), len(members) + len(batch))
-                ids[there] = [row[0] for row in batch]
-                members += [names[row[1]] for row in batch]
-                vectors[there] = from_blobs([row[2] for row in batch])
-        return TemplateSet(revision, state, ids, vectors, tuple(members))
-
-    def check(self) -> list[str]:
-        """What is wrong with the rows, in words; an empty list when nothing is. Reads everything once."""
-        with self._read() as connection:
-            return checks.faults(connection)
-
     # --- changing -------------------------------------------------------------------------------------------------
 
     def enroll(self, member_name: str, photo: Photo, *, face: EmbeddedFace, model: ModelIdentity) -> EnrolledFace:
@@ -296,7 +161,7 @@ class Store:
                 template_id = rows.insert_row(
                     connection,
                     TemplateRow,
-                    face_id=rows.insert_face(connection, face.face, photo_id=photo_id),
+                    face_id=rows.insert_face(connection, face, photo_id=photo_id),
                     member_id=member_id,
                     model_id=model_id,
                     vector=blob,
@@ -327,6 +192,9 @@ class Store:
     def forget(self, name: str) -> tuple[int, ...]:
         """Remove a member with all templates and faces, and the photos in which no other member's face is enrolled.
 
+        Of a calibration the numbers that are of single photos go too; its threshold, which is of the group, stays. So
+        do rejections that are of the member's own faces, whoever it was said that they are not.
+
         Removed bytes are overwritten in the database (``secure_delete``), and the write-ahead log is emptied, for which
         this waits until other processes have ended the reading they are at.
 
@@ -339,7 +207,113 @@ class Store:
             StillInTheLog: The rows are removed, but the log could not be emptied.
         """
         with self._write() as connection:
-            removed = rows.delete_member(connection, rows.member_id_of(connection, name))
+            member_id = rows.member_id_of(connection, name)
+            rejections.forget_faces(connection, member_id)
+            removed = rows.delete_member(connection, member_id)
+            calibrations.forget_photos(connection)
+            rows.grow_revision(connection)
+        if not checkpoint(self._engine, self._path):
+            raise StillInTheLog(self._path)
+        return removed
+
+    def keep_calibration(self, calibration: Calibration, *, state: str) -> bool:
+        """Keep limits in the place of those before, unless the rows have changed since they were chosen.
+
+        Args:
+            calibration: The limits.
+            state: The store's when the templates were read: a member forgotten since must not come back in numbers.
+
+        Returns:
+            Whether they are kept.
+        """
+        with self._write() as connection:
+            if rows.revision_and_state(connection)[1] != state:
+                return False
+            calibrations.save(connection, calibration)
+            return True
+
+    def drop_calibration(self) -> None:
+        """Have no limits of the gallery's own."""
+        with self._write() as connection:
+            calibrations.clear(connection)
+
+    def move_templates(self, moves_to: Mapping[int, str]) -> tuple[int, ...]:
+        """Give templates to other members, who are there already; a member left without a template is gone.
+
+        Args:
+            moves_to: By template id the member's name; ids that are not there are passed over.
+
+        Returns:
+            The ids of those that were another's until now, ascending.
+
+        Raises:
+            MemberNotFound: There is no such member; nothing was moved.
+            SaidNotToBe: Somebody said that such a face is not that member's; nothing was moved.
+            BadName: No member can have this name.
+        """
+        with self._write() as connection:
+            member_of = {key: rows.member_id_of(connection, name) for key, name in moves_to.items()}
+            for key, name in moves_to.items():
+                said = rejections.of_template(connection, key, member_of[key])
+                if said is not None:
+                    raise SaidNotToBe(said.photo_path, name, said.rejection_id)
+            moved = moves.move(connection, member_of)
+            if moved:
+                rows.grow_revision(connection)
+            return moved
+
+    def remove_templates(self, template_ids: Sequence[int]) -> tuple[int, ...]:
+        """Remove templates as ``forget`` removes a member's; a member left without a template is gone.
+
+        Returns:
+            The ids of those that were there, ascending.
+
+        Raises:
+            StillInTheLog: The rows are removed, but the log could not be emptied.
+        """
+        with self._write() as connection:
+            removed = moves.remove(connection, template_ids)
+            if removed:
+                calibrations.forget_photos(connection)
+                rows.grow_revision(connection)
+        if removed and not checkpoint(self._engine, self._path):
+            raise StillInTheLog(self._path)
+        return removed
+
+    def reject(self, member_name: str, photo: Photo, *, face: EmbeddedFace, model: ModelIdentity) -> Rejection:
+        """Keep somebody's word that a face is not a member's; said twice of the same box and bytes, it is kept once.
+
+        Args:
+            member_name: Any spelling of an enrolled name.
+            photo: Where the face was found. The pixels are not kept.
+            face: The detection in the photo's frame, and its embedding.
+            model: The model that made the embedding.
+
+        Raises:
+            MemberNotFound: There is no such member.
+            ModelMismatch: The gallery holds another model's vectors.
+            ValueError: The embedding is not 512 float32 numbers of unit length.
+        """
+        blob, now = to_blob(face.embedding), self._clock()
+        with self._write() as connection:
+            rows.require_model(rows.gallery_model(connection, self._path)[1], model)
+            member_id = rows.member_id_of(connection, member_name)
+            kept = rejections.find(connection, face.face, content_hash=photo.content_hash, member_id=member_id)
+            if kept is None:
+                kept = rejections.add(connection, face.face, photo=photo, member_id=member_id, vector=blob, now=now)
+                rows.grow_revision(connection)
+            return rejections.one(connection, kept)
+
+    def take_back(self, rejection_id: int) -> Rejection:
+        """Remove a rejection; its bytes are overwritten as ``forget`` does it.
+
+        Raises:
+            RejectionNotFound: There is none of this number (any more).
+            StillInTheLog: The row is removed, but the log could not be emptied.
+        """
+        with self._write() as connection:
+            removed = rejections.one(connection, rejection_id)
+            rejections.remove(connection, rejection_id)
             rows.grow_revision(connection)
         if not checkpoint(self._engine, self._path):
             raise StillInTheLog(self._path)
@@ -350,9 +324,6 @@ class Store:
         with self._write() as connection:
             moved = update(PhotoRow).where(PhotoRow.content_hash == content_hash).values(path=path.absolute())
             connection.execute(moved)
-
-    def _read(self) -> AbstractContextManager[Connection]:
-        return reading(self._engine, self._path)
 
     def _write(self) -> AbstractContextManager[Connection]:
         return writing(self._engine, self._path)
@@ -373,7 +344,7 @@ def _make_private_file(path: Path) -> None:
     path.chmod(0o600)
 
 
-def _lay_out(engine: Engine, path: Path, model: ModelIdentity, now: datetime) -> None:
+def _lay_out(engine: Engine, path: Path, model: ModelIdentity, preparation: Preparation, now: datetime) -> None:
     """Fill an empty database in one transaction: a crash leaves it empty, and the next attempt begins again."""
     with reading(engine, path) as connection:
         if found_revision(connection, path) is not None:
@@ -382,4 +353,4 @@ def _lay_out(engine: Engine, path: Path, model: ModelIdentity, now: datetime) ->
     with writing(engine, path) as connection:
         if found_revision(connection, path) is None:  # again: another process may have been quicker
             upgrade(connection)
-            rows.set_up(connection, model, now=now)
+            rows.set_up(connection, model, preparation, now=now)

@@ -138,6 +138,7 @@ class FaceRow(Base):
     box_bottom: Mapped[float] = mapped_column(Float)
     landmarks: Mapped[tuple[PointXy, ...]] = mapped_column(Points)
     probability: Mapped[float] = mapped_column(Float)
+    quality: Mapped[float | None] = mapped_column(Float)
 
 
 class ModelRow(Base):
@@ -184,4 +185,55 @@ class SettingsRow(Base):
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="RESTRICT"))
     revision: Mapped[int]
     state: Mapped[str] = mapped_column(Text)
+    preparation: Mapped[str] = mapped_column(Text, server_default="box")
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class CalibrationRow(Base):
+    """The thresholds that were chosen from the gallery's own similarities; at most one row."""
+
+    __tablename__ = "calibration"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    score: Mapped[str] = mapped_column(Text)
+    wanted_fmr: Mapped[float] = mapped_column(Float)
+    threshold: Mapped[float] = mapped_column(Float)
+    min_margin: Mapped[float] = mapped_column(Float)
+    fmr: Mapped[float] = mapped_column(Float)
+    fmr_low: Mapped[float] = mapped_column(Float)
+    fmr_high: Mapped[float] = mapped_column(Float)
+    fnmr: Mapped[float] = mapped_column(Float)
+    n_mated: Mapped[int]
+    n_non_mated: Mapped[int]
+    n_members: Mapped[int]
+    n_templates: Mapped[int]
+    n_enrolled: Mapped[int]
+    n_named: Mapped[int]
+    n_misnamed: Mapped[int]
+    margin_chosen: Mapped[bool]
+    stranger_scores: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RejectionRow(Base):
+    """A face that somebody said is not a member's, with its embedding: the same face in another file is known by it."""
+
+    __tablename__ = "rejections"
+    __table_args__ = (
+        CheckConstraint("length(content_hash) = 64", name="content_hash_is_sha256"),
+        CheckConstraint("box_left < box_right AND box_top < box_bottom", name="box_has_an_area"),
+        CheckConstraint(f"typeof(vector) = 'blob' AND length(vector) = {VECTOR_BYTES}", name="vector_is_512_float32"),
+        {"sqlite_autoincrement": True},
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), index=True)
+    content_hash: Mapped[str] = mapped_column(Text)
+    path: Mapped[Path] = mapped_column(FilePath)
+    box_left: Mapped[float] = mapped_column(Float)
+    box_top: Mapped[float] = mapped_column(Float)
+    box_right: Mapped[float] = mapped_column(Float)
+    box_bottom: Mapped[float] = mapped_column(Float)
+    landmarks: Mapped[tuple[PointXy, ...]] = mapped_column(Points)
+    probability: Mapped[float] = mapped_column(Float)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcTime)

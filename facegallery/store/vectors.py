@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from facegallery.domain import EMBEDDING_SIZE, UNIT_LENGTH_TOLERANCE, Vectors
@@ -39,6 +39,13 @@ def from_blobs(blobs: Sequence[bytes]) -> Vectors:
     import numpy as np
 
     return np.frombuffer(b"".join(blobs), dtype=_KEPT).reshape(-1, EMBEDDING_SIZE).astype(np.float32)
+
+
+def qualities_of(kept: Iterable[float | None]) -> Vectors:
+    """Qualities as they count: shape (n,), float32, in [0, 1]; 1 for a face that was enrolled before they were kept."""
+    import numpy as np
+
+    return np.array([1.0 if quality is None else quality for quality in kept], np.float32)
 
 
 def is_unit(vectors: Vectors) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

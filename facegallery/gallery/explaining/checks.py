@@ -69,7 +69,7 @@ def checked(explanation: Explanation, analyzer: FaceAnalyzer, told: Callable[[],
     """
     crop = explanation.crop
     compared = explanation.comparison
-    target = Target(compared.template, f"similarity to {compared.enrolled.member}")
+    target = Target(compared.direction, f"similarity to {compared.enrolled.member}")
 
     def measured(baseline: ExplanationMethod) -> Faithfulness:
         return faithfulness(analyzer.embedder, crop, target, *baseline.explain(analyzer, crop, [target]))

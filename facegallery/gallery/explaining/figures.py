@@ -116,7 +116,7 @@ def enrolled_figure(compared: Comparison) -> Figure:
     return Figure(
         f"enrolled: {compared.enrolled.member}",
         compared.crop,
-        [compared.enrolled.photo_path.name, f"similarity {compared.similarity:.2f}"],
+        [compared.enrolled.photo_path.name, f"{compared.similarity:.2f} to {compared.against}"],
         compared.missing or "",
         alt=f"The face of {compared.enrolled.member} that the probe was compared with.",
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from facegallery.crops import crop_face, landmarks_in_crop
 from facegallery.domain import CROP_SIZE_PX, EnrolledFace, Pixels, SkippedPhoto, TemplateSet, Vectors
 from facegallery.errors import ExplanationError
 from facegallery.explanation.covering import PARTS, with_parts_covered
@@ -187,7 +186,7 @@ def _look(
     photo, missing = enrolled_photo(face)
     if photo is None:
         return SkippedPhoto(face.photo_path, CANNOT_BE_SHOWN, str(missing))
-    crop, landmarks = crop_face(photo, face.face), landmarks_in_crop(photo, face.face)
+    crop, landmarks = analyzer.crop(photo, face.face), analyzer.landmarks_in_crop(photo, face.face)
     embedding = analyzer.embedder.embed(crop[np.newaxis])[0]
     similarities = templates.vectors[others] @ embedding
     nearest = int(others[similarities.argmax()])

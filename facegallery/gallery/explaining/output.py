@@ -121,7 +121,7 @@ def _spread_table(caption: str, spreads: Mapping[str, Spread]) -> Table:
 
 def _what_if(explanation: Explanation) -> Iterator[Table]:
     before = explanation.decision
-    rows = [["nothing", f"{explanation.comparison.similarity:.3f}", before.member or "unknown"]]
+    rows = [["nothing", f"{explanation.comparison.similarity:.3f}", before.member or before.verdict.value]]
     rows += [
         [each.covered, f"{each.similarity:.3f}", outcome(each, explanation)] for each in explanation.counterfactuals
     ]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facegallery.crops import crop_face, landmarks_in_crop
 from facegallery.domain import (
+    Calibration,
     Candidate,
     Decision,
     EmbeddedFace,
     EnrolledFace,
+    Limits,
     Photo,
     Pixels,
-    TemplateSet,
     Vectors,
     Verdict,
 )
@@ -42,7 +42,8 @@ from facegallery.gallery.explaining.values import (
 from facegallery.gallery.identification import N_CANDIDATES, identify_faces
 from facegallery.gallery.search import MemberSearch
 from facegallery.images import read_photo
-from facegallery.matching.decisions import decide, reaches
+from facegallery.matching.assignment import decide_photo
+from facegallery.matching.decisions import reaches
 from facegallery.store import Store
 from facegallery.version import __version__
 
@@ -58,7 +59,7 @@ class Question:
     """What is asked about a photo.
 
     Attributes:
-        member: Compare with this member's nearest template; None takes the member that was named, or the nearest.
+        member: Compare with this member; None takes the member that was named, or the nearest.
         rival: Why not this member; None takes the runner-up of a match, and of a member that was asked for the one
             that was named.
         face_number: Which face, from 1; None takes the one most similar to the member.
@@ -73,6 +74,23 @@ class Question:
     told: Callable[[], None] = lambda: None
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """The faces that a photo's decisions are made beside.
+
+    Attributes:
+        place: Position of the face that is explained.
+        candidates: Of each face of the photo.
+    """
+
+    place: int
+    candidates: tuple[tuple[Candidate, ...], ...]
+
+    def beside(self, candidates: Sequence[Candidate]) -> list[Sequence[Candidate]]:
+        """The photo's candidates with others for the face that is explained."""
+        return [*self.candidates[: self.place], candidates, *self.candidates[self.place + 1 :]]
+
+
 @dataclass(frozen=True)
 class Explainer:
     """Explains faces against one gallery.
@@ -80,14 +98,16 @@ class Explainer:
     Attributes:
         store: Where the templates are.
         analyzer: Detector and embedder.
-        search: Ranks the members by their best template.
-        threshold: The similarity that a match needs.
+        search: Ranks the members.
+        limits: What a match needs.
+        calibration: The gallery's for this score rule, or None.
     """
 
     store: Store
     analyzer: FaceAnalyzer
     search: MemberSearch
-    threshold: float
+    limits: Limits
+    calibration: Calibration | None = None
 
     def explain(self, path: Path, question: Question) -> Explanation:
         """Explain one face of a photo.
@@ -98,21 +118,20 @@ class Explainer:
             MemberNotFound: No such member.
             ExplanationError: The gallery is empty, or a map cannot be made.
         """
-        asked = [None if name is None else self.store.templates(name) for name in (question.member, question.rival)]
+        asked = [None if name is None else self.store.member(name).name for name in (question.member, question.rival)]
         photo, faces = read_and_analyze(self.analyzer, path)
         if len(faces) > 1:
             faces = self._embedded_alone(photo, faces)
         if not faces or question.face_number is not None:
             pick_face(photo.path, faces, question.face_number, option="--face")
-        decisions = [
-            face.decision for face in identify_faces(photo, faces, search=self.search, threshold=self.threshold).faces
-        ]
-        nearest = [_nearest(face, decision, asked[0]) for face, decision in zip(faces, decisions, strict=True)]
+        identified = identify_faces(photo, faces, search=self.search, limits=self.limits, calibration=self.calibration)
+        decisions = [each.decision for each in identified.faces]
+        nearest = [self._nearest(face, decision, asked[0]) for face, decision in zip(faces, decisions, strict=True)]
         number = question.face_number or 1 + max(range(len(faces)), key=lambda face: nearest[face].similarity)
         face, decision, chosen = faces[number - 1], decisions[number - 1], nearest[number - 1]
-        crop = crop_face(photo, face.face)
-        regions = region_of_pixels(landmarks_in_crop(photo, face.face))
-        comparison = self._comparison(face, chosen.template_id)
+        crop = self.analyzer.crop(photo, face.face)
+        regions = region_of_pixels(self.analyzer.landmarks_in_crop(photo, face.face))
+        comparison = self._comparison(face, chosen.member)
         rival = self._rival(face, decision, comparison.enrolled.member, asked[1])
         targets = [_similarity_to(comparison)] + ([_difference(comparison, rival)] if rival else [])
         methods = list(question.methods or methods_named())
@@ -123,8 +142,7 @@ class Explainer:
         )
         splits = [Split.of(heat, regions) for heat in shares]
         comparison = self._with_maps(comparison, methods, face.embedding, question.told)
-        others = [other.member for place, other in enumerate(decisions) if place != number - 1]
-        taken = frozenset(name for name in others if name is not None)
+        others = _Others(number - 1, tuple(each.candidates for each in decisions))
         return Explanation(
             path=photo.path,
             face_number=number,
@@ -139,15 +157,15 @@ class Explainer:
             contrast=None
             if rival is None
             else Contrast(rival, comparison.similarity - rival.similarity, by_target[1], splits[1]),
-            shortfalls=() if decision.verdict is Verdict.MATCH else self._shortfalls(face, len(faces)),
-            counterfactuals=self._counterfactuals(crop, regions, targets[0], taken),
-            covered=None if covered is None else self._places(covered, crop, targets[0], decision, taken),
+            shortfalls=self._shortfalls(face, len(faces)) if decision.verdict is Verdict.UNKNOWN else (),
+            counterfactuals=self._counterfactuals(crop, regions, targets[0], others),
+            covered=None if covered is None else self._places(covered, crop, targets[0], decision, others),
             methods=tuple(methods),
         )
 
     def _embedded_alone(self, photo: Photo, faces: Sequence[EmbeddedFace]) -> list[EmbeddedFace]:
         """Each face embedded by itself, as the maps do: in bf16 a batch of several rounds otherwise."""
-        crops = (crop_face(photo, face.face)[np.newaxis] for face in faces)
+        crops = (self.analyzer.crop(photo, face.face)[np.newaxis] for face in faces)
         return [
             replace(face, embedding=self.analyzer.embedder.embed(crop)[0])
             for face, crop in zip(faces, crops, strict=True)
@@ -155,36 +173,41 @@ class Explainer:
 
     # --- who is compared -------------------------------------------------------------------------------------------
 
-    def _rival(
-        self, face: EmbeddedFace, decision: Decision, member: str, asked: TemplateSet | None
-    ) -> Comparison | None:
-        """The template that the compared one is set against."""
+    def _rival(self, face: EmbeddedFace, decision: Decision, member: str, asked: str | None) -> Comparison | None:
+        """The member that the compared one is set against."""
         if asked is not None:
-            if asked.members[0] != member:
-                return self._comparison(face, _best_of(face, asked).template_id)
+            if asked != member:
+                return self._comparison(face, asked)
             if decision.verdict is Verdict.MATCH:
                 raise ExplanationError(
                     f"{member} is the member that this face is compared with. Next: name another one with --not, or "
                     "compare with another by --member."
                 )
             return None  # why not the nearest member: that is what the explanation of an unknown says anyway
-        if decision.verdict is not Verdict.MATCH:
+        if decision.verdict is Verdict.UNKNOWN or decision.best is None:
             return None
-        other = decision.runner_up if member == decision.member else decision.best
-        return None if other is None else self._comparison(face, other.template_id)
+        other = decision.runner_up if member == decision.best.member else decision.best
+        return None if other is None else self._comparison(face, other.member)
 
-    def _comparison(self, face: EmbeddedFace, template_id: int | None) -> Comparison:
-        if template_id is None:
+    def _nearest(self, face: EmbeddedFace, decision: Decision, asked: str | None) -> Candidate:
+        """The member to compare a face with."""
+        if asked is not None:
+            return self.search.score(asked, face.embedding).candidate
+        candidate = decision.best or next(iter(decision.candidates), None)
+        if candidate is None:
             raise ExplanationError("The gallery has no member to compare with. Next: facegallery enroll DIR")
-        stored = self.store.templates_of(np.array([template_id])).vectors
+        return candidate
+
+    def _comparison(self, face: EmbeddedFace, member: str) -> Comparison:
         try:
-            enrolled, template = self.store.enrolled_face(template_id), cast("Vectors", stored[0])
+            score = self.search.score(member, face.embedding)
+            enrolled = self.store.enrolled_face(score.candidate.template_id)
         except LookupError as error:
             raise ExplanationError(
                 "The member was forgotten while the face was looked at. Next: run the same command again."
             ) from error
-        crop, missing = enrolled_crop(enrolled)
-        return Comparison(enrolled, template, float(np.dot(face.embedding, template)), crop, missing)
+        crop, missing = enrolled_crop(enrolled, self.analyzer)
+        return Comparison(enrolled, score.words, score.direction, score.candidate.similarity, crop, missing)
 
     def _with_maps(
         self,
@@ -203,71 +226,56 @@ class Explainer:
         """The nearest members that fell short; of those that did not, each is named at another face."""
         (candidates,) = self.search.candidates(face.embedding[np.newaxis], N_NEAREST + n_faces)
         return tuple(
-            Shortfall(each.member, each.similarity, self.threshold - each.similarity)
+            Shortfall(each.member, each.similarity, self.limits.threshold - each.similarity)
             for each in candidates
-            if not reaches(each.similarity, self.threshold)
+            if not reaches(each.similarity, self.limits.threshold)
         )[:N_NEAREST]
 
     # --- what would have been --------------------------------------------------------------------------------------
 
     def _counterfactuals(
-        self, crop: Pixels, regions: NDArray[np.int8], target: Target, taken: frozenset[str]
+        self, crop: Pixels, regions: NDArray[np.int8], target: Target, others: _Others
     ) -> tuple[Counterfactual, ...]:
         embeddings = self.analyzer.embedder.embed(with_parts_covered(crop, regions))
         return tuple(
             Counterfactual(covered, similarity, decision)
             for covered, similarity, decision in zip(
-                PARTS, target.of(embeddings).tolist(), self._decisions(embeddings, taken), strict=True
+                PARTS, target.of(embeddings).tolist(), self._decisions(embeddings, others), strict=True
             )
         )
 
     def _places(
-        self, covered: Covered, crop: Pixels, target: Target, decision: Decision, taken: frozenset[str]
+        self, covered: Covered, crop: Pixels, target: Target, decision: Decision, others: _Others
     ) -> CoveredPlaces:
         similarities = target.of(covered.embeddings).tolist()
         places = tuple(
             CoveredPlace(tuple(box), similarity, under)
             for box, similarity, under in zip(
-                covered.boxes_xyxy.tolist(), similarities, self._decisions(covered.embeddings, taken), strict=True
+                covered.boxes_xyxy.tolist(), similarities, self._decisions(covered.embeddings, others), strict=True
             )
         )
         worst = min(places, key=lambda place: place.similarity)
         left, top, right, bottom = (int(side) for side in worst.box_xyxy)
         masked = crop.copy()
         masked[top:bottom, left:right] = covered.fill[top:bottom, left:right]
-        n_changed = sum(place.decision.member != decision.member for place in places)
+        n_changed = sum(
+            (place.decision.verdict, place.decision.member) != (decision.verdict, decision.member) for place in places
+        )
         return CoveredPlaces(places, worst, masked, n_changed)
 
-    def _decisions(self, embeddings: Vectors, taken: frozenset[str]) -> list[Decision]:
-        """About faces that are the same but for what was covered."""
-        candidates = self.search.candidates(embeddings, N_CANDIDATES + len(taken))
-        return [decide(each, threshold=self.threshold, taken=taken) for each in candidates]
-
-
-def _nearest(face: EmbeddedFace, decision: Decision, of_member: TemplateSet | None) -> Candidate:
-    """The template to compare a face with."""
-    if of_member is not None:
-        return _best_of(face, of_member)
-    candidate = decision.best or next(iter(decision.candidates), None)
-    if candidate is None:
-        raise ExplanationError("The gallery has no member to compare with. Next: facegallery enroll DIR")
-    return candidate
-
-
-def _best_of(face: EmbeddedFace, of_member: TemplateSet) -> Candidate:
-    """A member's template that is most like a face."""
-    similarities = of_member.vectors @ face.embedding
-    row = int(similarities.argmax())
-    return Candidate(of_member.members[row], float(similarities[row]), 1, int(of_member.ids[row]))
+    def _decisions(self, embeddings: Vectors, others: _Others) -> list[Decision]:
+        """About faces that are the same but for what was covered, beside the photo's other faces as they are."""
+        candidates = self.search.candidates(embeddings, max(N_CANDIDATES, len(others.candidates) + 1))
+        return [decide_photo(others.beside(each), limits=self.limits)[others.place] for each in candidates]
 
 
 def _similarity_to(comparison: Comparison) -> Target:
-    return Target(comparison.template, f"similarity to {comparison.enrolled.member}")
+    return Target(comparison.direction, f"similarity to {comparison.enrolled.member}")
 
 
 def _difference(comparison: Comparison, rival: Comparison) -> Target:
     return Target(
-        comparison.template - rival.template,
+        comparison.direction - rival.direction,
         f"similarity to {comparison.enrolled.member} minus that to {rival.enrolled.member}",
     )
 
@@ -304,10 +312,10 @@ def made_with(analyzer: FaceAnalyzer) -> dict[str, str]:
     }
 
 
-def enrolled_crop(enrolled: EnrolledFace) -> tuple[Pixels | None, str | None]:
+def enrolled_crop(enrolled: EnrolledFace, analyzer: FaceAnalyzer) -> tuple[Pixels | None, str | None]:
     """The enrolled face, cut from the photo's file again since crops are not kept, or why it cannot be shown."""
     photo, missing = enrolled_photo(enrolled)
-    return (None if photo is None else crop_face(photo, enrolled.face)), missing
+    return (None if photo is None else analyzer.crop(photo, enrolled.face)), missing
 
 
 def enrolled_photo(enrolled: EnrolledFace) -> tuple[Photo | None, str | None]:

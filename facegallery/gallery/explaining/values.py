@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """A template that a probe was compared with.
+    """A member that a probe was compared with.
 
     Attributes:
-        enrolled: Where the template comes from.
-        template: shape (512,), float32, unit length.
-        similarity: Cosine of the probe and this template.
+        enrolled: The member's enrolled face that is nearest to the probe.
+        against: What the probe was compared with, by the score rule: "the mean of Ada's 5 photos".
+        direction: shape (512,), float32: its scalar product with the probe's embedding is the similarity.
+        similarity: Of the probe to the member.
         crop: The enrolled face as the embedder saw it, shape (160, 160, 3), uint8, RGB; None when the photo is gone.
         missing: Why there is no crop, in words, or None.
         maps: Over the enrolled face, of its similarity to the probe: one a method. Empty where there is no crop.
     """
 
     enrolled: EnrolledFace
-    template: Vectors
+    against: str
+    direction: Vectors
     similarity: float
     crop: Pixels | None
     missing: str | None
@@ -66,7 +68,7 @@ class Contrast:
     """Why this member and not that one: the difference of two similarities.
 
     Attributes:
-        rival: The other member's nearest template.
+        rival: The other member.
         difference: Similarity to the compared member minus that to the rival.
         maps: Over the probe, of the difference: positive where it speaks for the compared member. One a method.
         split: The difference as a sum.
@@ -84,7 +86,7 @@ class Shortfall:
 
     Attributes:
         member: The member.
-        similarity: Of the probe to the member's best template.
+        similarity: Of the probe to the member.
         short: Threshold minus similarity.
     """
 
@@ -99,7 +101,7 @@ class Counterfactual:
 
     Attributes:
         covered: The part, in words: "the eyes".
-        similarity: To the compared template, with the part covered.
+        similarity: To the compared member, with the part covered.
         decision: About the face with the part covered.
     """
 
@@ -114,7 +116,7 @@ class CoveredPlace:
 
     Attributes:
         box_xyxy: The patch; crop frame.
-        similarity: To the compared template, under the patch.
+        similarity: To the compared member, under the patch.
         decision: About the face under the patch.
     """
 
@@ -174,7 +176,7 @@ class Explanation:
         decision: The decision about this face, as ``identify`` makes it.
         embedding: The probe's, shape (512,), float32, unit length.
         crop: The probe as the embedder sees it, shape (160, 160, 3), uint8, RGB.
-        comparison: The template it was compared with.
+        comparison: The member it was compared with.
         maps: Over the probe, of the similarity: one a method.
         split: The similarity as a sum.
         contrast: Against the runner-up, or the member that was asked for; None where there is no other.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from facegallery.gallery.words import decision_words
+from facegallery.domain import Verdict
+from facegallery.gallery.words import decision_words, threshold_words
 
 if TYPE_CHECKING:
     from facegallery.explanation.fills import Fill
@@ -35,9 +36,10 @@ def sentences(explanation: Explanation) -> Iterator[str]:
     compared, decision = explanation.comparison, explanation.decision
     name = compared.enrolled.member
     yield decision_words(decision)
+    yield threshold_words(decision.limits)
     if decision.best is None or name != decision.best.member:
         yield f"Compared with {name}: similarity {compared.similarity:.2f}."
-    yield f"The template of {name} it was compared with is from {compared.enrolled.photo_path.name}."
+    yield f"It was compared with {compared.against}; {compared.enrolled.photo_path.name} is the nearest."
     if explanation.n_faces > 1:
         yield f"This is face {explanation.face_number} of {explanation.n_faces} in {explanation.path.name}."
     yield f"The similarity to {name}, {split_words(explanation.split)}."
@@ -85,11 +87,11 @@ def contrast_words(name: str, contrast: Contrast) -> str:
 def counterfactual_words(explanation: Explanation) -> Iterator[str]:
     """What covering a part would have changed; for an unknown face first the parts that pulled it away."""
     similarity = explanation.comparison.similarity
-    before = explanation.decision.member
+    before = (explanation.decision.verdict, explanation.decision.member)
     told = [
         each
         for each in explanation.counterfactuals
-        if abs(each.similarity - similarity) >= LEAST_TOLD or each.decision.member != before
+        if abs(each.similarity - similarity) >= LEAST_TOLD or (each.decision.verdict, each.decision.member) != before
     ]
     if explanation.shortfalls:
         told.sort(key=lambda each: -each.similarity)
@@ -151,10 +153,14 @@ def _mean(areas: Mapping[Fill, float]) -> float:
 def outcome(under: Counterfactual | CoveredPlace, explanation: Explanation) -> str:
     """Who would be named with something covered, beside who is.
 
-    The similarity that is told is to one template; where the name goes by another, its similarity is told too.
+    The similarity that is told is by what the uncovered face was compared with; where the name goes by other photos of
+    the member, its similarity is told too.
     """
-    name, best = under.decision.member, under.decision.best
-    still = "still " if name == explanation.decision.member else ""
+    name, best, runner_up = under.decision.member, under.decision.best, under.decision.runner_up
+    before = explanation.decision
+    still = "still " if (under.decision.verdict, name) == (before.verdict, before.member) else ""
+    if under.decision.verdict is Verdict.AMBIGUOUS and best is not None and runner_up is not None:
+        return f"{still}ambiguous, {best.member} or {runner_up.member}"
     if name is None or best is None:
         return f"{still}unknown"
     if best.similarity <= under.similarity + SAME:

@@ -1,16 +1,15 @@
-"""The comparison of methods of explanation as a table, as Markdown and as JSON."""
+"""The comparison of methods of explanation as a report."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from facegallery.cli.console import table
+from facegallery.cli.evaluating.report import MANY_SKIPPED, Report, count, rate_fields
+from facegallery.pictures.page import Table
 from facegallery.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-    from rich.table import Table
 
     from facegallery.evaluation.comparison import ExplanationReport, MethodRow
     from facegallery.evaluation.explanations import MethodOnFace
@@ -33,34 +32,33 @@ COLUMNS = (
     "s a face",
 )
 
-MANY_SKIPPED = 10
-"""People are named up to here."""
+
+def as_report(report: ExplanationReport) -> Report:
+    """One row a method, and every number behind it."""
+    model = report.model.name
+    return Report(
+        command="evaluate explanations",
+        title=f"Methods of explanation, held against each other on model '{model}'",
+        lead=(),
+        tables=(Table("", COLUMNS, [_cells(row) for row in report.rows], right_aligned=range(1, len(COLUMNS))),),
+        remarks=_remarks(report),
+        document=_document(report),
+        settings={"folder": str(report.folder), "model": model, **_as_text(report.checks.settings())},
+    )
 
 
-def as_table(report: ExplanationReport) -> Table:
-    """One row a method, for a terminal."""
-    drawn = table(*COLUMNS, right=COLUMNS[1:])
-    for row in report.rows:
-        drawn.add_row(*_cells(row))
-    return drawn
+def _as_text(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in settings.items()}
 
 
-def as_markdown(report: ExplanationReport) -> str:
-    """One row a method, and the remarks below."""
-    lines = [COLUMNS, tuple("---" if column == "method" else "--:" for column in COLUMNS)]
-    lines += [_cells(row) for row in report.rows]
-    rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return "\n\n".join([rows, *remarks(report)])
-
-
-def remarks(report: ExplanationReport) -> list[str]:
+def _remarks(report: ExplanationReport) -> list[str]:
     """What has to be said beside the rows: on how many faces, who was left out, and how to read a column."""
     used = report.checks.settings()
     n_done = max((row.n_faces for row in report.rows), default=0)
     n_planned, n_randomized = len(report.probes), max((row.n_randomized for row in report.rows), default=0)
     stopped = "" if report.is_complete else f" Stopped: {n_done} of {n_planned} faces were begun."
     return [
-        f"{_count(n_done, 'face')} of {printable(report.folder)}, model '{printable(report.model.name)}'.{stopped}",
+        f"{count(n_done, 'face')} of {printable(report.folder)}, model '{printable(report.model.name)}'.{stopped}",
         f"deletion: lower is better; insertion: higher; areas over {used['n_steps']} steps. A constant map scores as a "
         "random one. beats: on how many faces insertion - deletion is greater.",
         f"game: on how many faces the method points at a pasted patch of {used['patch_px']} px, of those with a place "
@@ -68,12 +66,12 @@ def remarks(report: ExplanationReport) -> list[str]:
         f"{used['chance']:.0%}.",
         "stability: correlation with the map of the crop shifted by 1 px. shuffled: what is left of the map when the "
         f"weights are shuffled, the mean of {len(used['stages'])} stages, lower is better; both on "
-        f"{_count(n_randomized, 'face')}.",
+        f"{count(n_randomized, 'face')}.",
         *_left_out(report),
     ]
 
 
-def as_document(report: ExplanationReport) -> dict[str, Any]:
+def _document(report: ExplanationReport) -> dict[str, Any]:
     """Every number and setting."""
     return {
         "folder": str(report.folder),
@@ -101,7 +99,7 @@ def as_document(report: ExplanationReport) -> dict[str, Any]:
 def _left_out(report: ExplanationReport) -> list[str]:
     said = []
     if n_left_out := sum(probe.n_left_out for probe in report.probes):
-        said.append(f"Left out: {_count(n_left_out, 'photo')} that cannot be read or have not exactly one face.")
+        said.append(f"Left out: {count(n_left_out, 'photo')} that cannot be read or have not exactly one face.")
     if report.skipped:
         named = [f"{printable(entry.person)} ({entry.reason})" for entry in report.skipped[:MANY_SKIPPED]]
         more = f" and {len(report.skipped) - MANY_SKIPPED} more" if len(report.skipped) > MANY_SKIPPED else ""
@@ -149,13 +147,13 @@ def _row_fields(row: MethodRow) -> dict[str, Any]:
         "method": row.method,
         "baseline": row.is_baseline,
         "n_faces": row.n_faces,
-        "constant": _rate_fields(row.constant),
+        "constant": rate_fields(row.constant),
         "deletion": _area_fields(row.deletion),
         "insertion": _area_fields(row.insertion),
         "insertion_minus_deletion": _mean_fields(row.difference),
-        "beats": {name: _rate_fields(rate) for name, rate in row.beats.items()},
-        "game": _rate_fields(row.hits),
-        "adds_up": _rate_fields(row.adds_up) if row.adds_up else None,
+        "beats": {name: rate_fields(rate) for name, rate in row.beats.items()},
+        "game": rate_fields(row.hits),
+        "adds_up": rate_fields(row.adds_up) if row.adds_up else None,
         "stability": row.stability,
         "randomization": dict(row.randomization),
         "n_randomized": row.n_randomized,
@@ -182,13 +180,5 @@ def _area_fields(areas: Mapping[Fill, float]) -> dict[str, float]:
     return {fill.value: area for fill, area in areas.items()}
 
 
-def _rate_fields(rate: Rate) -> dict[str, Any]:
-    return {"n_held": rate.n_held, "n": rate.n, "low_95": rate.low, "high_95": rate.high}
-
-
 def _mean_fields(mean: Mean) -> dict[str, Any]:
     return {"mean": mean.value, "n": mean.n, "low_95": mean.low, "high_95": mean.high}
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"

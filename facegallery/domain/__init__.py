@@ -1,0 +1,91 @@
+"""The vocabulary: frozen values that cross layers, and the Protocols that adapters fulfil.
+
+Words follow ISO/IEC 19795 where it has one. Two frames of coordinates occur, and every field says which:
+
+- *photo frame*: pixels of the upright original photo, x to the right, y down, origin at the top left corner;
+- *crop frame*: pixels of the square crop that the embedder sees.
+
+Arrays of pixels are RGB. Similarity is the cosine, in [-1, 1], higher is more alike.
+"""
+
+from facegallery.domain.decisions import (
+    DEFAULT_SCORE,
+    N_OF_BEST,
+    Candidate,
+    Decision,
+    Limits,
+    ScoreRule,
+    StrangerRate,
+    Verdict,
+)
+from facegallery.domain.members import (
+    Calibration,
+    EnrolledFace,
+    Member,
+    Rejection,
+    StoreStamp,
+    TemplateSet,
+    TemplateTail,
+)
+from facegallery.domain.models import AUTOMATIC, ModelIdentity, Precision, Preparation, Runtime, RuntimeChoice
+from facegallery.domain.photos import (
+    CROP_SIZE_PX,
+    EMBEDDING_SIZE,
+    LANDMARK_NAMES,
+    UNIT_LENGTH_TOLERANCE,
+    BoxXyxy,
+    EmbeddedFace,
+    Face,
+    FaceCells,
+    FaceQuality,
+    Ids,
+    Photo,
+    Pixels,
+    PointXy,
+    SkippedPhoto,
+    Vectors,
+)
+from facegallery.domain.protocols import Detector, Embedder, TemplateSource, VectorIndex
+
+__all__ = [
+    "AUTOMATIC",
+    "CROP_SIZE_PX",
+    "DEFAULT_SCORE",
+    "EMBEDDING_SIZE",
+    "LANDMARK_NAMES",
+    "N_OF_BEST",
+    "UNIT_LENGTH_TOLERANCE",
+    "BoxXyxy",
+    "Calibration",
+    "Candidate",
+    "Decision",
+    "Detector",
+    "EmbeddedFace",
+    "Embedder",
+    "EnrolledFace",
+    "Face",
+    "FaceCells",
+    "FaceQuality",
+    "Ids",
+    "Limits",
+    "Member",
+    "ModelIdentity",
+    "Photo",
+    "Pixels",
+    "PointXy",
+    "Precision",
+    "Preparation",
+    "Rejection",
+    "Runtime",
+    "RuntimeChoice",
+    "ScoreRule",
+    "SkippedPhoto",
+    "StoreStamp",
+    "StrangerRate",
+    "TemplateSet",
+    "TemplateSource",
+    "TemplateTail",
+    "VectorIndex",
+    "Vectors",
+    "Verdict",
+]

@@ -1,0 +1,271 @@
+"""An open gallery: its rows, its model, its networks and searches, and what a match needs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from facegallery.domain import (
+    AUTOMATIC,
+    DEFAULT_SCORE,
+    Calibration,
+    Limits,
+    ModelIdentity,
+    Preparation,
+    RuntimeChoice,
+    ScoreRule,
+    SkippedPhoto,
+)
+from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
+from facegallery.gallery.limits import limits_in_force, stale_words
+from facegallery.gallery.searches import Searches
+from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
+from facegallery.store import Store
+from facegallery.weights.files import InstalledModel, ModelFiles
+
+if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
+    from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
+    from facegallery.gallery.pipeline import Analysis
+
+_Opened = TypeVar("_Opened", bound="OpenedGallery")
+
+
+class OpenedGallery:
+    """What every question to a gallery needs; :class:`facegallery.gallery.gallery.Gallery` asks them.
+
+    Networks and index are loaded by the first call that needs them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        store: Store,
+        models: ModelFiles,
+        load_analyzer: Callable[[InstalledModel], FaceAnalyzer],
+        runtime: RuntimeChoice | None = None,
+    ) -> None:
+        """Wire a gallery from its parts; :meth:`open` and :meth:`create` do this for everyday use.
+
+        Args:
+            folder: The gallery's folder.
+            store: Its open store; closed by :meth:`close`.
+            models: The model files of this machine.
+            load_analyzer: Loads detector and embedder for a model.
+            runtime: How processes beside this one, for large folders, are to run the networks; None for no others.
+        """
+        self.folder = folder
+        self._store = store
+        self._models = models
+        self._load_analyzer = load_analyzer
+        self._runtime = runtime
+        self._analyzer: FaceAnalyzer | None = None
+        self._searches = Searches(folder / INDEX_NAME, store)
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def exists(folder: Path | str | None = None) -> bool:
+        """Whether there is a gallery in the folder (default: this person's gallery).
+
+        Raises:
+            GalleryUnavailable: The folder cannot be looked into.
+        """
+        path = _folder(folder) / DATABASE_NAME
+        try:
+            return path.is_file()
+        except OSError as error:
+            raise GalleryUnavailable(path, error.strerror or str(error)) from error
+
+    @classmethod
+    def open(cls: type[_Opened], folder: Path | str | None = None, *, runtime: RuntimeChoice = AUTOMATIC) -> _Opened:
+        """Open an existing gallery, upgrading its database if it is older than the program (after a backup).
+
+        Args:
+            folder: The gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
+            runtime: How the networks are to be run, when there is something for them to do.
+
+        Raises:
+            GalleryNotFound: There is none in the folder.
+            GalleryTooNew: A later version of the program wrote it.
+            GalleryDamaged: It is not a gallery's database.
+            GalleryUnavailable: The folder cannot be read or written.
+        """
+        path = _folder(folder)
+        if not cls.exists(path):
+            raise GalleryNotFound(path)
+        return cls._wired(path, Store.open(path / DATABASE_NAME), runtime)
+
+    @classmethod
+    def create(
+        cls: type[_Opened],
+        folder: Path | str | None = None,
+        *,
+        model: str | None = None,
+        preparation: Preparation | None = None,
+        runtime: RuntimeChoice = AUTOMATIC,
+    ) -> _Opened:
+        """Create an empty gallery on one model, which it keeps for life; one on that model that is there is opened.
+
+        Args:
+            folder: The new gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
+            model: Name of the model; None takes ``vggface2`` if its file is on this machine, else ``starter``.
+            preparation: How a new gallery's faces are prepared for the embedder; None takes the model's usual way. A
+                gallery that is there keeps its own.
+            runtime: How the networks are to be run.
+
+        Raises:
+            ModelMismatch: There is a gallery already, on another model.
+            GalleryUnavailable: The folder cannot be written.
+            ModelNotFound: The model is unknown or its file is not here.
+        """
+        path = _folder(folder)
+        files = ModelFiles.default()
+        installed = files.find(model or files.default_name())
+        store = Store.create(
+            path / DATABASE_NAME, model=installed.identity, preparation=preparation or installed.spec.preparation
+        )
+        return cls._wired(path, store, runtime)
+
+    @classmethod
+    def _wired(cls: type[_Opened], folder: Path, store: Store, runtime: RuntimeChoice) -> _Opened:
+        def load(model: InstalledModel) -> FaceAnalyzer:
+            from facegallery.gallery.analysis import load_analyzer
+
+            return load_analyzer(model, runtime, store.preparation())
+
+        return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load, runtime=runtime)
+
+    def close(self) -> None:
+        """Let go of the database. Calling it twice does no harm."""
+        self._store.close()
+
+    def __enter__(self: _Opened) -> _Opened:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the model -------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The model the gallery was created on."""
+        return self._store.model()
+
+    @property
+    def preparation(self) -> Preparation:
+        """How faces are prepared for the embedder in this gallery."""
+        return self._store.preparation()
+
+    def installed_model(self) -> InstalledModel:
+        """The file of the gallery's model.
+
+        Raises:
+            ModelNotFound: It is not on this machine.
+            ModelMismatch: The file of that name holds another model than the gallery was created on.
+        """
+        ours = self.model
+        installed = self._models.find(ours.name)
+        if installed.fingerprint != ours.fingerprint:
+            raise ModelMismatch(
+                ours.fingerprint,
+                installed.fingerprint,
+                f"The gallery in {self.folder} was created on another version of model '{ours.name}' "
+                f"(sha256 {ours.fingerprint[:12]}...) than the one on this machine ({installed.fingerprint[:12]}...). "
+                f"Their vectors cannot be compared. Bring the old file back with 'facegallery model import', or enroll "
+                f"again into a new folder: 'facegallery enroll DIR --gallery FOLDER'.",
+            )
+        return installed
+
+    def require_model(self, name: str) -> None:
+        """Check that the gallery is on the named model.
+
+        Raises:
+            ModelMismatch: It is on another one. A gallery never changes its model silently.
+        """
+        if name != self.model.name:
+            raise ModelMismatch(
+                self.model.name,
+                name,
+                f"The gallery in {self.folder} is on model '{self.model.name}' and stays on it. For '{name}', "
+                f"enroll into another folder: 'facegallery enroll DIR --gallery FOLDER --model {name}'.",
+            )
+
+    def require_preparation(self, preparation: Preparation) -> None:
+        """Check that the gallery's faces are prepared so.
+
+        Raises:
+            ModelMismatch: They are prepared otherwise. Vectors of two preparations are never compared.
+        """
+        if preparation is not self.preparation:
+            raise ModelMismatch(
+                self.preparation.value,
+                preparation.value,
+                f"Faces in the gallery in {self.folder} are prepared by '{self.preparation.value}', and stay so. For "
+                f"'{preparation.value}', make another one: 'facegallery init --gallery FOLDER --preparation "
+                f"{preparation.value}'.",
+            )
+
+    def limits(
+        self, *, threshold: float | None = None, min_margin: float | None = None, score: ScoreRule = DEFAULT_SCORE
+    ) -> Limits:
+        """What a match needs.
+
+        Args:
+            threshold: What a call asks for; None takes the calibrated one, else the model's.
+            min_margin: What a call asks for; None takes the calibrated one, else ``decisions.DEFAULT_MIN_MARGIN``.
+            score: The rule whose similarities are to be judged.
+        """
+        return limits_in_force(
+            self.installed_model().spec,
+            self.calibration,
+            score=score,
+            n_members=self._store.n_members(),
+            n_templates=self._store.stamp().count,
+            threshold=threshold,
+            min_margin=min_margin,
+        )
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The limits that were chosen from the gallery's own similarities; None where that was never done."""
+        return self._store.calibration()
+
+    def stale_calibration(self) -> str | None:
+        """Why the gallery should be calibrated again; None where it never was, or is as it was then."""
+        calibration = self.calibration
+        if calibration is None:
+            return None
+        return stale_words(calibration, self._store.n_members(), self._store.stamp().count)
+
+    @property
+    def analyzer(self) -> FaceAnalyzer:
+        """Detector and embedder of the gallery's model, loaded at first use."""
+        if self._analyzer is None:
+            self._analyzer = self._load_analyzer(self.installed_model())
+        return self._analyzer
+
+    def _analysis(self, n_photos: int) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
+        """The quickest way to analyze so many photos; nothing is loaded before the first."""
+        from facegallery.gallery.jobs import AnalysisJob, analysis_of
+
+        job = None if self._runtime is None else AnalysisJob(self.installed_model(), self._runtime, self.preparation)
+        return analysis_of(n_photos, job, lambda paths: self.analyzer.analyze_files(paths))
+
+    def backups(self) -> list[Path]:
+        """Backups that were made when an older gallery was upgraded. They hold who was enrolled then."""
+        return sorted(self.folder.glob(f"{DATABASE_NAME}.backup-*"))
+
+    def refresh_index(self) -> None:
+        """Append what was enrolled to the index files, so that the next command need not read it from the database."""
+        self._searches.refresh_index()
+
+
+def _folder(folder: Path | str | None) -> Path:
+    return default_gallery_folder() if folder is None else Path(folder).expanduser()

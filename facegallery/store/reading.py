@@ -1,0 +1,231 @@
+"""What a gallery's database says: each method reads one moment's rows, and only frozen values go out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Row, func, select
+
+from facegallery.domain import (
+    EMBEDDING_SIZE,
+    Calibration,
+    EnrolledFace,
+    Ids,
+    Member,
+    ModelIdentity,
+    Preparation,
+    Rejection,
+    StoreStamp,
+    TemplateSet,
+    TemplateTail,
+    Vectors,
+)
+from facegallery.store import calibrations, checks, rejections, rows
+from facegallery.store.engine import reading
+from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
+from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, qualities_of
+from facegallery.text import natural_key
+
+
+class ReadableStore:
+    """An open gallery's rows, to be read. All methods raise ``GalleryUnavailable`` and ``GalleryDamaged``."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+
+    def model(self) -> ModelIdentity:
+        """The model that all vectors in this gallery come from."""
+        with self._read() as connection:
+            return rows.gallery_model(connection, self._path)[1]
+
+    def preparation(self) -> Preparation:
+        """How faces are prepared for the embedder here; vectors of two preparations are not compared."""
+        with self._read() as connection:
+            return rows.preparation(connection)
+
+    def state(self) -> str:
+        """Changes with every change of the rows; what was read at one state holds until it is another."""
+        with self._read() as connection:
+            return rows.revision_and_state(connection)[1]
+
+    def stamp(self) -> StoreStamp:
+        """What the store holds now."""
+        with self._read() as connection:
+            model = rows.gallery_model(connection, self._path)[1]
+            count = rows.count_templates(connection)
+            return StoreStamp(*rows.revision_and_state(connection), model.fingerprint, count)
+
+    def tail(self, last_id: int) -> TemplateTail:
+        """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
+        with self._read() as connection:
+            return TemplateTail(
+                rows.gallery_model(connection, self._path)[1].fingerprint,
+                rows.count_templates(connection, after=last_id),
+                connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id)),
+            )
+
+    def members(self) -> list[Member]:
+        """All members, in natural order of their names."""
+        with self._read() as connection:
+            return sorted(rows.members(connection), key=lambda member: natural_key(member.name))
+
+    def member(self, name: str) -> Member:
+        """One member, by any spelling of the name that differs only in case, Unicode form or spaces.
+
+        Raises:
+            MemberNotFound: Carries the enrolled names that look like it.
+            BadName: No member can have this name.
+        """
+        with self._read() as connection:
+            return rows.member_of(connection, rows.member_id_of(connection, name))
+
+    def enrolled_faces(self, name: str | None = None) -> list[EnrolledFace]:
+        """The faces enrolled for one member, or all of them; oldest first.
+
+        Raises:
+            MemberNotFound: There is no such member.
+            BadName: No member can have this name.
+        """
+        with self._read() as connection:
+            if name is None:
+                return rows.enrolled_faces(connection)
+            return rows.enrolled_faces(connection, TemplateRow.member_id == rows.member_id_of(connection, name))
+
+    def faces_of_photo(self, content_hash: str) -> list[EnrolledFace]:
+        """The faces that were enrolled from the photo with these bytes; empty when none was."""
+        with self._read() as connection:
+            return rows.enrolled_faces(connection, PhotoRow.content_hash == content_hash)
+
+    def enrolled_face(self, template_id: int) -> EnrolledFace:
+        """The origin of one template.
+
+        Raises:
+            KeyError: There is no such template (any more).
+        """
+        with self._read() as connection:
+            return rows.enrolled_face_of(connection, template_id)
+
+    def templates_of(self, template_ids: Ids) -> TemplateSet:
+        """These templates, as of one revision, in no order. Ids that are not there (any more) are left out."""
+        with self._read() as connection:
+            return _template_set(*rows.revision_and_state(connection), rows.templates_of(connection, template_ids))
+
+    def templates_of_members(self, names: Sequence[str]) -> TemplateSet:
+        """All templates of these members, oldest first; members that are not there (any more) are left out."""
+        with self._read() as connection:
+            return _template_set(*rows.revision_and_state(connection), rows.templates_of_members(connection, names))
+
+    def count_up_to(self, last_id: int) -> int:
+        """Number of templates up to this one, as of one moment; takes a few milliseconds at a million templates."""
+        with self._read() as connection:
+            return rows.count_templates(connection) - rows.count_templates(connection, after=last_id)
+
+    def template_ids(self, up_to: int) -> Ids:
+        """Ids of the templates that are there, up to this one: shape (n,), int64, ascending."""
+        import numpy as np
+
+        with self._read() as connection:
+            return np.sort(np.fromiter(rows.template_ids(connection, up_to), np.int64))
+
+    def template_batches(self, after: int) -> Generator[tuple[Ids, Vectors], None, None]:
+        """The templates with greater ids, as of one revision, a few thousand at a time; close it if left half-way.
+
+        Yields:
+            Ids, shape (n,), int64, ascending, and vectors, shape (n, 512), float32.
+        """
+        import numpy as np
+
+        query = select(TemplateRow.id, TemplateRow.vector).where(TemplateRow.id > after).order_by(TemplateRow.id)
+        with self._read() as connection:
+            for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
+                yield np.array([row[0] for row in batch], np.int64), from_blobs([row[1] for row in batch])
+
+    def templates(self, name: str | None = None) -> TemplateSet:
+        """The templates of one member, or all of them, as of one revision.
+
+        Raises:
+            MemberNotFound: There is no such member.
+            BadName: No member can have this name.
+        """
+        import numpy as np
+
+        query = (
+            select(TemplateRow.id, TemplateRow.member_id, TemplateRow.vector, FaceRow.quality)
+            .join(FaceRow, FaceRow.id == TemplateRow.face_id)
+            .order_by(TemplateRow.id)
+        )
+        counting = select(func.count()).select_from(TemplateRow)
+        with self._read() as connection:
+            if name is not None:
+                of_member = TemplateRow.member_id == rows.member_id_of(connection, name)
+                query, counting = query.where(of_member), counting.where(of_member)
+            revision, state = rows.revision_and_state(connection)
+            names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MemberRow.name))}
+            n = connection.scalar(counting) or 0
+            ids, vectors, qualities = (
+                np.empty(n, np.int64),
+                np.empty((n, EMBEDDING_SIZE), np.float32),
+                np.ones(n, np.float32),
+            )
+            members: list[str] = []
+            for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
+                there = slice(len(members), len(members) + len(batch))
+                ids[there] = [row[0] for row in batch]
+                members += [names[row[1]] for row in batch]
+                vectors[there] = from_blobs([row[2] for row in batch])
+                qualities[there] = qualities_of(row[3] for row in batch)
+        return TemplateSet(revision, state, ids, vectors, tuple(members), qualities)
+
+    def rejection_vectors(self) -> dict[str, Vectors]:
+        """For each member whom a face was said not to be, the embeddings of such faces: shape (n, 512), float32."""
+        with self._read() as connection:
+            return rejections.vectors(connection)
+
+    def calibration(self) -> Calibration | None:
+        """The limits chosen from the gallery's own similarities; None where that was never done."""
+        with self._read() as connection:
+            return calibrations.load(connection)
+
+    def n_members(self) -> int:
+        """How many members are enrolled."""
+        with self._read() as connection:
+            return connection.scalar(select(func.count()).select_from(MemberRow)) or 0
+
+    def rejections(self, name: str | None = None) -> list[Rejection]:
+        """The faces that were said not to be one member's, or all of them; oldest first.
+
+        Raises:
+            MemberNotFound: There is no such member.
+            BadName: No member can have this name.
+        """
+        with self._read() as connection:
+            return rejections.all_of(connection, None if name is None else rows.member_id_of(connection, name))
+
+    def rejected_templates(self) -> set[tuple[int, str]]:
+        """Each template whose face somebody said is not a member's, with that member's name."""
+        with self._read() as connection:
+            return rejections.of_templates(connection)
+
+    def check(self) -> list[str]:
+        """What is wrong with the rows, in words; an empty list when nothing is. Reads everything once."""
+        with self._read() as connection:
+            return checks.faults(connection)
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return reading(self._engine, self._path)
+
+
+def _template_set(revision: int, state: str, found: Sequence[Row[int, str, bytes, float | None]]) -> TemplateSet:
+    import numpy as np  # members are listed without it
+
+    return TemplateSet(
+        revision,
+        state,
+        np.array([row[0] for row in found], np.int64),
+        from_blobs([row[2] for row in found]),
+        tuple(row[1] for row in found),
+        qualities_of(row[3] for row in found),
+    )

@@ -1,0 +1,138 @@
+"""Faces that somebody said are not a member's: what the store asks of one connection about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, RowMapping, delete, select
+
+from facegallery.domain import Face, Photo, Rejection
+from facegallery.errors import RejectionNotFound
+from facegallery.store.rows import box_columns, insert_row
+from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.vectors import from_blobs
+
+if TYPE_CHECKING:
+    from facegallery.domain import Vectors
+
+
+def vectors(connection: Connection) -> dict[str, Vectors]:
+    """For each member with such faces their embeddings: shape (n, 512), float32."""
+    query = select(MemberRow.name, RejectionRow.vector).join(MemberRow, MemberRow.id == RejectionRow.member_id)
+    blobs: dict[str, list[bytes]] = {}
+    for name, blob in connection.execute(query):
+        blobs.setdefault(name, []).append(blob)
+    return {name: from_blobs(of_member) for name, of_member in blobs.items()}
+
+
+def all_of(connection: Connection, member_id: int | None = None) -> list[Rejection]:
+    """The rejections of one member, or all of them; oldest first."""
+    query = _REJECTIONS if member_id is None else _REJECTIONS.where(RejectionRow.member_id == member_id)
+    return [_rejection(row) for row in connection.execute(query).mappings()]
+
+
+def one(connection: Connection, rejection_id: int) -> Rejection:
+    """One of them.
+
+    Raises:
+        RejectionNotFound: There is none of this number.
+    """
+    row = connection.execute(_REJECTIONS.where(RejectionRow.id == rejection_id)).mappings().one_or_none()
+    if row is None:
+        raise RejectionNotFound(rejection_id)
+    return _rejection(row)
+
+
+def find(connection: Connection, face: Face, *, content_hash: str, member_id: int) -> int | None:
+    """The id of the rejection of this very box of these bytes for the member, or None."""
+    query = select(RejectionRow.id).where(
+        RejectionRow.member_id == member_id, RejectionRow.content_hash == content_hash
+    )
+    return connection.scalar(query.filter_by(**box_columns(face)))
+
+
+def add(connection: Connection, face: Face, *, photo: Photo, member_id: int, vector: bytes, now: datetime) -> int:
+    """Add one; returns its id."""
+    return insert_row(
+        connection,
+        RejectionRow,
+        member_id=member_id,
+        content_hash=photo.content_hash,
+        path=photo.path.absolute(),
+        **box_columns(face),
+        landmarks=face.landmarks_xy,
+        probability=float(face.probability),
+        vector=vector,
+        created_at=now,
+    )
+
+
+def remove(connection: Connection, rejection_id: int) -> None:
+    """Remove one, which the caller knows to be there."""
+    connection.execute(delete(RejectionRow).where(RejectionRow.id == rejection_id))
+
+
+_OF_ENROLLED = (
+    select(RejectionRow.id, RejectionRow.member_id, TemplateRow.id.label("template_id"))
+    .join(PhotoRow, PhotoRow.content_hash == RejectionRow.content_hash)
+    .join(FaceRow, FaceRow.photo_id == PhotoRow.id)
+    .join(TemplateRow, TemplateRow.face_id == FaceRow.id)
+    .where(
+        ((RejectionRow.box_left + RejectionRow.box_right) / 2).between(FaceRow.box_left, FaceRow.box_right),
+        ((RejectionRow.box_top + RejectionRow.box_bottom) / 2).between(FaceRow.box_top, FaceRow.box_bottom),
+    )
+)
+"""Those that are of enrolled faces: the same bytes, and a box whose middle is in the face's."""
+
+
+def forget_faces(connection: Connection, member_id: int) -> None:
+    """Remove those that are of a member's enrolled faces, whoever it was said that they are not."""
+    theirs = [row.id for row in connection.execute(_OF_ENROLLED.where(TemplateRow.member_id == member_id))]
+    for rejection_id in theirs:
+        remove(connection, rejection_id)
+
+
+def of_template(connection: Connection, template_id: int, member_id: int) -> Rejection | None:
+    """Somebody's word that the face behind a template is not this member's, or None."""
+    query = _OF_ENROLLED.where(TemplateRow.id == template_id, RejectionRow.member_id == member_id)
+    found = connection.execute(query).first()
+    return None if found is None else one(connection, found.id)
+
+
+def of_templates(connection: Connection) -> set[tuple[int, str]]:
+    """Each template whose face somebody said is not a member's, with that member's name."""
+    query = _OF_ENROLLED.join(MemberRow, MemberRow.id == RejectionRow.member_id).add_columns(MemberRow.name)
+    return {(row.template_id, row.name) for row in connection.execute(query)}
+
+
+_REJECTIONS = (
+    select(
+        RejectionRow.id,
+        MemberRow.name,
+        RejectionRow.path,
+        RejectionRow.content_hash,
+        RejectionRow.box_left,
+        RejectionRow.box_top,
+        RejectionRow.box_right,
+        RejectionRow.box_bottom,
+        RejectionRow.landmarks,
+        RejectionRow.probability,
+        RejectionRow.created_at,
+    )
+    .join(MemberRow, MemberRow.id == RejectionRow.member_id)
+    .order_by(RejectionRow.id)
+)
+
+
+def _rejection(row: RowMapping) -> Rejection:
+    return Rejection(
+        rejection_id=row["id"],
+        member=row["name"],
+        photo_path=row["path"],
+        content_hash=row["content_hash"],
+        face=Face(
+            (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"]), row["landmarks"], row["probability"]
+        ),
+        rejected_at=row["created_at"],
+    )
