@@ -250,7 +250,7 @@ def test_a_decision_says_how_many_strangers_score_as_high() -> None:
         Verdict.MATCH, candidate, None, Limits(0.7, 0.03, "asked for"), (candidate,), strangers=StrangerRate(4, 120, 60)
     )
     assert decision_words(decision) == (
-        "Ada: similarity 0.80, threshold 0.70. Fewer than 1 in 20 strangers would score this high."
+        "Ada: similarity 0.80, threshold 0.70. About 1 in 20 strangers would score this high."
     )
     assert threshold_words(decision.limits) == "Threshold 0.70, margin 0.03: asked for."
 

@@ -343,7 +343,7 @@ def test_strangers_who_score_as_high_are_counted_ties_and_all() -> None:
     [
         (StrangerRate(12, 120, 60), "about 1 in 10 strangers"),
         (StrangerRate(6, 120, 60), "about 1 in 20 strangers"),
-        (StrangerRate(5, 120, 60), "fewer than 1 in 20 strangers"),
+        (StrangerRate(5, 120, 60), "about 1 in 20 strangers"),
         (StrangerRate(0, 120, 60), "fewer than 1 in 20 strangers"),
         (StrangerRate(0, 1200, 60), "fewer than 1 in 20 strangers"),
         (StrangerRate(108, 120, 60), "nearly every stranger"),

@@ -42,12 +42,13 @@ def strangers_of(calibration: Calibration, similarity: float) -> StrangerRate | 
 def stranger_words(rate: StrangerRate) -> str:
     """The rate for a person: "about 1 in 40 strangers", "about 3 in 4 strangers", "fewer than 1 in 16 strangers".
 
-    Photos of one person are not independent, so it is the number of people that says how fine a rate may be told.
+    Photos of one person are not independent, so it is the number of people that says how fine a rate may be told:
+    "fewer than" only where none reaches it, and else no rarer than that.
     """
-    finest = rate.n_members / LEAST_PEOPLE
-    if rate.n_reached * finest < rate.n_strangers:
-        return f"fewer than 1 in {finest:.0f} strangers"
-    share = rate.n_reached / rate.n_strangers
+    finest = LEAST_PEOPLE / rate.n_members
+    if not rate.n_reached:
+        return f"fewer than 1 in {1 / finest:.0f} strangers"
+    share = max(rate.n_reached / rate.n_strangers, finest)
     if share >= NEARLY_EVERY:
         return "nearly every stranger"
     if share <= 1 / 2:
