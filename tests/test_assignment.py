@@ -56,6 +56,22 @@ def test_the_best_total_wins_over_the_best_pair() -> None:
     assert (first.member, second.member) == ("Bea", "Ada")
 
 
+def test_the_margin_is_to_the_best_other_reading_of_the_photo() -> None:
+    """Bea would be nearer at the first face than Cy is, but is at the second; Cy there sets Ada free for the third."""
+    faces = [ranked(Ada=0.90, Bea=0.85, Cy=0.78), ranked(Bea=0.80), ranked(Ada=0.75)]
+    first, second, third = decide_photo(faces, limits=at(0.7))
+    assert (first.member, second.member, third.member) == ("Ada", "Bea", None)
+    assert first.margin == pytest.approx(0.07)
+
+
+def test_members_that_are_equally_like_two_faces_are_both_named_once() -> None:
+    """Where nothing tells who is who, each face keeps the member that it was given: nobody is named twice."""
+    faces = [ranked(), ranked(Ada=0.8, Bea=0.8), ranked(Ada=0.8, Bea=0.8, Cy=0.8)]
+    names = [each.member for each in decide_photo(faces, limits=at(0.8))]
+    assert names[0] is None
+    assert len(set(names)) == 3
+
+
 def test_equal_to_the_threshold_is_enough_beside_others() -> None:
     """The tie rule holds where faces want the same member too."""
     faces = [ranked(Bea=0.95, Ada=0.9), ranked(Ada=0.6, Bea=0.95, Cy=0.7, Dan=0.2), ranked(Bea=0.97, Ada=0.4)]

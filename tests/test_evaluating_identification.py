@@ -205,6 +205,9 @@ def test_every_form_of_the_report(report: IdentificationReport, tmp_path: Path) 
     for name in ("r.json", "r.md", "r.html", "r.png"):
         tell(made, json=False, markdown=True, out=[tmp_path / name])
         tell(made, json=True, markdown=False, out=[tmp_path / name])  # replaces it: it is ours
+    tell(made, json=True, markdown=False, out=[tmp_path / "a.md", tmp_path / "b.json"])
+    assert (tmp_path / "a.md").exists()
+    assert (tmp_path / "b.json").exists()
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") == len(made.plots)
     assert "http:" not in page
@@ -321,6 +324,10 @@ def test_wrong_photos_are_audited(
     )
     assert told["rates"]["recall"]["n"] == sum(run["n_wrong"] for run in told["runs"]) > 0
     assert told["as_enrolled"][0] == pytest.approx(6 / 7)
+    left_out = sample_group / "enroll" / "Ada" / "1.jpg"
+    arguments = ("evaluate", "audit", sample_group / "enroll", folders[1], folders[2], "--seeds", 2, "--without")
+    assert json.loads(run_cli(*arguments, left_out, "--json").out)["n_templates"] == told["n_templates"] - 1
+    assert run_cli(*arguments, tmp_path / "another.jpg").code == 2
     few = tmp_path / "few"
     shutil.copytree(folders[0] / "Ada", few / "Ada")
     assert run_cli("evaluate", "audit", few, folders[1], folders[2]).code == 2

@@ -153,3 +153,14 @@ def test_faces_of_an_old_gallery_have_no_quality_and_count_in_full(run_cli: RunC
         assert store.templates().qualities.tolist() == [1.0]
     assert json.loads(run_cli("show", "Ada", "--json", "--gallery", path.parent).out)["enrolled"][0]["quality"] is None
     assert run_cli("show", "Ada", "--gallery", path.parent).code == 0
+
+
+def test_poor_faces_are_grouped_only_when_told_to(gallery: Gallery, sample_group: Path, tmp_path: Path) -> None:
+    """What could not be enrolled makes no cluster: an unknown, blurred face is counted as poor and left out."""
+    for name in ("stranger-1a", "stranger-1b"):
+        with Image.open(sample_group / "probe" / f"{name}.jpg") as image:
+            image.filter(ImageFilter.GaussianBlur(BLUR_PX)).save(tmp_path / f"{name}.png")
+    left_out = gallery.cluster([tmp_path])
+    assert (left_out.n_poor, left_out.n_grouped) == (2, 0)
+    told = gallery.cluster([tmp_path], accept_poor=True)
+    assert (told.n_poor, told.n_grouped) == (0, 2)

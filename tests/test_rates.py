@@ -129,3 +129,12 @@ def test_nothing_held_has_a_width_by_the_number_of_people() -> None:
 def bounds(n_held: int, n: int) -> tuple[float, float]:
     rate = Rate.of([True] * n_held + [False] * (n - n_held))
     return rate.low, rate.high
+
+
+def test_strangers_without_a_face_make_no_threshold_that_is_none() -> None:
+    """Where most strangers' photos have no face, every similarity keeps the rate: it is the lowest there is."""
+    strangers = [-np.inf] * 28 + [0.5, 0.6]
+    (at,) = ErrorRates(trials([0.5, 0.9]), trials(strangers)).at_rates([0.2])
+    assert at.point is not None
+    assert at.point.threshold == -1
+    assert at.point.false_positives.n_held == 2
