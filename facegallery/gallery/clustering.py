@@ -55,10 +55,6 @@ class Cluster:
     faces: tuple[ClusteredFace, ...]
     nearest: Candidate | None
 
-    def offered_for(self, member: str) -> MemberPhotos:
-        """These faces, to be enrolled for a member."""
-        return faces_for(member, self.faces)
-
 
 @dataclass(frozen=True, slots=True)
 class Clustering:

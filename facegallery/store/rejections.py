@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, delete, select
 
 from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
-from facegallery.store.rows import box_columns, insert_row
+from facegallery.store.rows import box_columns, face_of, insert_row
 from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import from_blobs
 
@@ -131,8 +131,6 @@ def _rejection(row: RowMapping) -> Rejection:
         member=row["name"],
         photo_path=row["path"],
         content_hash=row["content_hash"],
-        face=Face(
-            (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"]), row["landmarks"], row["probability"]
-        ),
+        face=face_of(row),
         rejected_at=row["created_at"],
     )

@@ -302,12 +302,16 @@ def _enrolled_face(row: RowMapping) -> EnrolledFace:
         member=row["name"],
         photo_path=row["path"],
         content_hash=row["content_hash"],
-        face=Face(
-            (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"]), row["landmarks"], row["probability"]
-        ),
+        face=face_of(row),
         enrolled_at=row["created_at"],
         quality=row["quality"],
     )
+
+
+def face_of(row: RowMapping) -> Face:
+    """The detection that a row's columns keep, of an enrolled face or of a rejected one."""
+    box_xyxy = (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"])
+    return Face(box_xyxy, row["landmarks"], row["probability"])
 
 
 def box_columns(face: Face) -> dict[str, float]:
