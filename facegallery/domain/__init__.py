@@ -45,7 +45,7 @@ from facegallery.domain.photos import (
     SkippedPhoto,
     Vectors,
 )
-from facegallery.domain.protocols import Detector, Embedder, TemplateSource, VectorIndex
+from facegallery.domain.protocols import Cipher, Detector, Embedder, TemplateSource, VectorIndex
 
 __all__ = [
     "AUTOMATIC",
@@ -58,6 +58,7 @@ __all__ = [
     "BoxXyxy",
     "Calibration",
     "Candidate",
+    "Cipher",
     "Decision",
     "Detector",
     "EmbeddedFace",

@@ -120,3 +120,31 @@ class TemplateSource(Protocol):
             Ids, shape (n,), int64, ascending, and vectors, shape (n, 512), float32.
         """
         ...
+
+
+class Cipher(Protocol):
+    """Seals what an encrypted gallery keeps; :mod:`facegallery.sealing` says how."""
+
+    def seal(self, plain: bytes, context: bytes) -> bytes:
+        """Seal a value for one place; 32 bytes longer than the plain one."""
+        ...
+
+    def unseal(self, sealed: bytes, context: bytes) -> bytes:
+        """Open a value of this place.
+
+        Raises:
+            BrokenSeal: It is damaged, or was changed or moved.
+        """
+        ...
+
+    def lookup(self, plain: bytes, context: bytes) -> bytes:
+        """Seal a value so that equal ones are equal."""
+        ...
+
+    def from_lookup(self, sealed: bytes, context: bytes) -> bytes:
+        """Open what ``lookup`` made.
+
+        Raises:
+            BrokenSeal: It was changed, by chance or by somebody.
+        """
+        ...
