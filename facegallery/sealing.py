@@ -2,7 +2,7 @@
 
 A sealed value is ``nonce (12) | ciphertext | tag (16) | CRC-32 of all before (4)``. The check sum tells chance from
 intent: a disk that loses bits does not mend a check sum, so a value whose sum is right and whose tag is not was written
-by somebody without the key, or moved here from another place. Each value is bound to a context, the place it belongs to.
+by somebody without the key, or moved here from another place: each value is bound to a context, where it belongs.
 
 Sources: NIST SP 800-38D (GCM; nonces are random, which holds for 2**32 values under one key), RFC 5297 (SIV: equal
 texts give equal bytes, which is what a look-up needs and all that it gives away), RFC 7914 (scrypt), RFC 5869 (HKDF).
