@@ -14,6 +14,9 @@
     │   ├── GalleryNotFound     there is no gallery in this folder
     │   ├── GalleryTooNew       written by a later version of the program
     │   ├── GalleryDamaged      the database is not one, or fails its checks
+    │   ├── GalleryTampered     a sealed value was changed by somebody without the key
+    │   ├── KeyNeeded           the gallery is encrypted, and nobody said its secret
+    │   ├── WrongKey            the secret is not the gallery's
     │   ├── GalleryUnavailable  the folder cannot be read or written, or is locked for too long
     │   ├── StillInTheLog       rows are removed, but another program keeps the log from being emptied
     │   ├── MemberNotFound
@@ -221,6 +224,53 @@ class GalleryDamaged(GalleryError):
             f"{path} cannot be read as a gallery: {detail}. It was not changed. "
             "Restore it from a backup (files named *.backup-* beside it), or enroll again into another folder."
         )
+        self.path = path
+
+
+class GalleryTampered(GalleryError):
+    """What is sealed in an encrypted gallery was changed, or moved to another place, by somebody without its key.
+
+    Attributes:
+        path: The database file.
+    """
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            f"{path} was tampered with: the {detail} by somebody who has not got its key. Do not trust its answers. "
+            "'facegallery check' tells all that was changed; 'facegallery restore FILE' brings back a backup."
+        )
+        self.path = path
+
+
+class KeyNeeded(GalleryError):
+    """The gallery is encrypted, and no secret was given.
+
+    Attributes:
+        path: The database file.
+        kind: ``passphrase`` or ``key file``.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
+        how = {
+            "passphrase": "Run the command on a terminal, where it is asked for, or put it into the environment "
+            "variable FACEGALLERY_PASSPHRASE",
+            "key file": "Name its key file: 'facegallery --key-file FILE ...', or the environment variable "
+            "FACEGALLERY_KEY_FILE",
+        }
+        super().__init__(f"The gallery in {path.parent} is encrypted with a {kind}. {how[kind]}.")
+        self.path = path
+        self.kind = kind
+
+
+class WrongKey(GalleryError):
+    """The secret that was given is not the gallery's, or no secret at all.
+
+    Attributes:
+        path: The database file, or the key file that cannot be used.
+    """
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(f"{path} does not open: {detail}. Nothing was changed.")
         self.path = path
 
 

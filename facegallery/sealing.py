@@ -56,6 +56,10 @@ class ScryptCost:
     p: int = 1
 
 
+USUAL_COST = ScryptCost()
+"""A quarter of a second and 128 MiB: what OWASP's cheat sheet on the storage of passwords advises."""
+
+
 class GalleryCipher:
     """Seals and opens values under one data key. Fulfils ``domain.Cipher``; may be shared by threads."""
 

@@ -46,6 +46,7 @@ from facegallery.domain.photos import (
     Vectors,
 )
 from facegallery.domain.protocols import Cipher, Detector, Embedder, TemplateSource, VectorIndex
+from facegallery.domain.secrets import Secret, SecretKind
 
 __all__ = [
     "AUTOMATIC",
@@ -80,6 +81,8 @@ __all__ = [
     "Runtime",
     "RuntimeChoice",
     "ScoreRule",
+    "Secret",
+    "SecretKind",
     "SkippedPhoto",
     "StoreStamp",
     "StrangerRate",

@@ -10,7 +10,7 @@ import numpy as np
 from facegallery.errors import CalibrationRefused
 from facegallery.matching.calibration import LikePair, calibrate
 from facegallery.matching.comparisons import compare
-from facegallery.store.store import utc_now
+from facegallery.store.writing import utc_now
 
 if TYPE_CHECKING:
     from facegallery.domain import Calibration, Limits, ScoreRule, TemplateSet

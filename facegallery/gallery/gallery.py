@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facegallery.domain import (
     DEFAULT_SCORE,
-    EnrolledFace,
-    Member,
     Rejection,
     ScoreRule,
     SkippedPhoto,
-    TemplateSet,
     Verdict,
 )
-from facegallery.errors import StillInTheLog
 from facegallery.gallery.limits import calibration_for
-from facegallery.gallery.opened import OpenedGallery
+from facegallery.gallery.membership import MembersGallery
 from facegallery.matching.decisions import DEFAULT_FMR, checked_fmr, checked_threshold
-from facegallery.settings import INDEX_NAME
 
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
     from facegallery.gallery.auditing import Audit
@@ -35,28 +29,7 @@ if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that 
     from facegallery.gallery.verification import Verification
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryHealth:
-    """What ``doctor`` reports about a gallery.
-
-    Attributes:
-        n_members: Enrolled members.
-        n_templates: Stored embeddings.
-        schema_revision: Revision of the database's schema.
-        store_revision: Counts the changes of the stored rows.
-        faults: What the store's own checks found; empty when all is well.
-        index_state: Whether the index belongs to the store's present state and holds its vectors, in words.
-    """
-
-    n_members: int
-    n_templates: int
-    schema_revision: str
-    store_revision: int
-    faults: tuple[str, ...]
-    index_state: str
-
-
-class Gallery(OpenedGallery):
+class Gallery(MembersGallery):
     """Members, their templates, and every question that can be asked of them.
 
     Make one with :meth:`open` or :meth:`create` and use it as a context manager::
@@ -340,71 +313,6 @@ class Gallery(OpenedGallery):
         """Take such a word back; the face's vector is removed. Raises RejectionNotFound."""
         return self._store.take_back(rejection_id)
 
-    # --- members ---------------------------------------------------------------------------------------------------
-
-    def members(self) -> list[Member]:
-        """All members in natural order of their names."""
-        return self._store.members()
-
-    def member(self, name: str) -> Member:
-        """One member; the name is compared without regard to case and Unicode form. Raises MemberNotFound."""
-        return self._store.member(name)
-
-    def enrolled_faces(self, name: str) -> list[EnrolledFace]:
-        """A member's enrolled faces and the photos they are from. Raises MemberNotFound."""
-        return self._store.enrolled_faces(name)
-
-    def templates(self) -> TemplateSet:
-        """All templates, as of one moment."""
-        return self._store.templates()
-
-    def health(self) -> GalleryHealth:
-        """What ``doctor`` reports about the gallery; reads everything once and changes nothing."""
-        from facegallery.index.opening import describe
-        from facegallery.store.migrate import SCHEMA_REVISION
-
-        stamp = self._store.stamp()
-        return GalleryHealth(
-            n_members=len(self._store.members()),
-            n_templates=stamp.count,
-            schema_revision=SCHEMA_REVISION,
-            store_revision=stamp.revision,
-            faults=tuple(self._store.check()),
-            index_state=describe(self.folder / INDEX_NAME, self._store),
-        )
-
-    def rename(self, old: str, new: str) -> Member:
-        """Give a member another name. Raises MemberNotFound, MemberExists or BadName."""
-        return self._store.rename(old, new)
-
-    def forget(self, name: str) -> int:
-        """Remove a member with all vectors, faces and photo records, from the index too.
-
-        A calibrated threshold stays; what it says of strangers goes, until the gallery is calibrated again.
-
-        Returns:
-            How many templates were removed.
-
-        Raises:
-            MemberNotFound: No such member.
-            StillInTheLog: All is done, but the database's log cannot be emptied yet.
-            GalleryUnavailable: The gallery cannot be written.
-        """
-        return self._buried(self._store.templates(name).ids.tolist(), lambda: self._store.forget(name))
-
-    def _buried(self, ids: Sequence[int], remove: Callable[[], tuple[int, ...]]) -> int:
-        """Remove templates from the store and from the index; returns how many they were."""
-        from facegallery.index.opening import forgetting
-
-        with forgetting(self.folder / INDEX_NAME, self._store) as bury:
-            try:
-                removed = remove()
-            except StillInTheLog:
-                bury(ids)  # the rows are gone all the same
-                raise
-            bury(removed)
-        return len(removed)
-
     # --- wrong photos ----------------------------------------------------------------------------------------------
 
     def audit(self, photos: Iterable[Path] | None = None) -> Audit:
@@ -418,30 +326,3 @@ class Gallery(OpenedGallery):
         from facegallery.gallery.auditing import audit
 
         return audit(self._store, photos)
-
-    def move_templates(self, moves_to: Mapping[int, str]) -> int:
-        """Give templates to other members, all or none; a member left without any is gone. The index holds as it is.
-
-        Args:
-            moves_to: By template id the member's name.
-
-        Returns:
-            How many were another's until now.
-
-        Raises:
-            MemberNotFound: No such member.
-            SaidNotToBe: Somebody said that such a face is not that member's.
-        """
-        return len(self._store.move_templates(moves_to))
-
-    def remove_templates(self, template_ids: Sequence[int]) -> int:
-        """Remove templates with their faces, from the index too; a member left without any is gone.
-
-        Returns:
-            How many were there.
-
-        Raises:
-            StillInTheLog: All is done, but the database's log cannot be emptied yet.
-            GalleryUnavailable: The gallery cannot be written.
-        """
-        return self._buried(template_ids, lambda: self._store.remove_templates(template_ids))

@@ -6,11 +6,13 @@ read with every question instead, so another process sees a new one with its nex
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from facegallery.domain import Calibration, ScoreRule
+from facegallery.store.sealed import open_bytes, seal_bytes
 from facegallery.store.tables import CalibrationRow
 
 if TYPE_CHECKING:
@@ -25,16 +27,16 @@ def load(connection: Connection) -> Calibration | None:
     row = connection.execute(select(*_COLUMNS)).mappings().one_or_none()
     if row is None:
         return None
-    return Calibration(
-        **{**row, "score": ScoreRule(row["score"]), "stranger_scores": _from_blob(row["stranger_scores"])}
-    )
+    kept = open_bytes(connection, row["stranger_scores"], _context(row))
+    return Calibration(**{**row, "score": ScoreRule(row["score"]), "stranger_scores": _from_blob(kept)})
 
 
 def save(connection: Connection, calibration: Calibration) -> None:
     """Keep it, in the place of the one before."""
     values = {column.name: getattr(calibration, column.name) for column in _COLUMNS}
     values["score"] = calibration.score.value
-    values["stranger_scores"] = calibration.stranger_scores.astype(_KEPT).tobytes()
+    kept = calibration.stranger_scores.astype(_KEPT).tobytes()
+    values["stranger_scores"] = seal_bytes(connection, kept, _context(values))
     clear(connection)
     connection.execute(insert(CalibrationRow).values(id=1, **values))
 
@@ -46,7 +48,14 @@ def clear(connection: Connection) -> None:
 
 def forget_photos(connection: Connection) -> None:
     """Remove what is of single photos: a forgotten member's are among them, and nothing tells which."""
-    connection.execute(update(CalibrationRow).values(stranger_scores=b""))
+    row = connection.execute(select(*_COLUMNS)).mappings().one_or_none()
+    if row is not None:
+        connection.execute(update(CalibrationRow).values(stranger_scores=seal_bytes(connection, b"", _context(row))))
+
+
+def _context(row: Mapping[Any, Any]) -> str:
+    """In an encrypted gallery the limits are bound to what is sealed: who lowers them without the key is noticed."""
+    return f"calibration of {row['score']} to {row['threshold']!r} and {row['min_margin']!r}"
 
 
 def _from_blob(blob: bytes) -> Vectors:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from sqlalchemy import Connection, select
 
-from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
-from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, is_unit
+from facegallery.sealing import BrokenSeal
+from facegallery.store import rejections, vectors
+from facegallery.store.sealed import cipher_of, open_bytes
+from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 
 
 def faults(connection: Connection) -> list[str]:
@@ -15,6 +20,7 @@ def faults(connection: Connection) -> list[str]:
         *_broken_references(connection),
         *_orphans(connection),
         *_bad_vectors(connection),
+        *_bad_texts(connection),
     ]
 
 
@@ -38,14 +44,39 @@ def _orphans(connection: Connection) -> list[str]:
 
 
 def _bad_vectors(connection: Connection) -> list[str]:
-    found = []
-    for what, table in (("template", TemplateRow), ("rejection", RejectionRow)):
-        query = select(table.id, table.vector).order_by(table.id)
-        for rows in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
-            unit = is_unit(from_blobs([row.vector for row in rows]))
-            found += [
-                f"the vector of {what} {row.id} is not of unit length"
-                for row, ok in zip(rows, unit, strict=True)
-                if not ok
-            ]
-    return found
+    of_templates = select(TemplateRow.id, TemplateRow.vector, TemplateRow.face_id, TemplateRow.member_id)
+    of_rejections = select(RejectionRow.id, RejectionRow.vector, RejectionRow.content_hash, RejectionRow.member_id)
+    return [
+        *_bad_vectors_in(connection, "template", of_templates.order_by(TemplateRow.id), vectors.context),
+        *_bad_vectors_in(connection, "rejection", of_rejections.order_by(RejectionRow.id), rejections.context),
+    ]
+
+
+def _bad_vectors_in(connection: Connection, what: str, query: Any, context: Callable[[Any], str]) -> Iterator[str]:
+    for batch in connection.execute(query.execution_options(yield_per=vectors.ROWS_AT_ONCE)).partitions():
+        opened: dict[int, bytes] = {}
+        for row in batch:
+            try:
+                opened[row.id] = open_bytes(connection, row.vector, context(row))
+            except BrokenSeal as error:
+                yield f"the vector of {what} {row.id} {'was changed' if error.tampered else 'is damaged'}"
+        unit = vectors.is_unit(vectors.from_blobs(list(opened.values())))
+        for key, ok in zip(opened, unit, strict=True):
+            if not ok:
+                yield f"the vector of {what} {key} is not of unit length"
+
+
+def _bad_texts(connection: Connection) -> Iterator[str]:
+    """What is sealed beside vectors; in a plain gallery any text is well."""
+    for what, query in (
+        ("name of member", select(MemberRow.id, MEMBER_NAME, MemberRow.name_key)),
+        ("path or hash of photo", select(PhotoRow.id, PhotoRow.path, PhotoRow.content_hash)),
+        ("landmarks of face", select(FaceRow.id, FaceRow.landmarks)),
+        ("path, hash or landmarks of rejection", select(RejectionRow.id, RejectionRow.path, RejectionRow.landmarks)),
+    ):
+        # One row at a time: the types open values as they are fetched, and one that does not open ends the query.
+        for key in connection.scalars(select(query.selected_columns.id)).all() if cipher_of(connection) else ():
+            try:
+                connection.execute(query.where(query.selected_columns.id == key)).all()
+            except BrokenSeal as error:
+                yield f"the {what} {key} {'was changed' if error.tampered else 'is damaged'}"

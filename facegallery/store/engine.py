@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-from facegallery.errors import GalleryDamaged, GalleryError, GalleryUnavailable
+from facegallery.errors import GalleryDamaged, GalleryError, GalleryTampered, GalleryUnavailable
+from facegallery.sealing import BrokenSeal
 
 BUSY_TIMEOUT_S = 30.0
 """How long one writer waits for another before it gives up."""
@@ -111,7 +112,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
 
     Raises:
         GalleryUnavailable: Locked for too long, full, not writable, cannot be opened.
-        GalleryDamaged: Not a database, or one that is broken or lacks tables.
+        GalleryDamaged: Not a database, or one that is broken or lacks tables; a sealed value that is broken.
+        GalleryTampered: A sealed value was changed by somebody.
     """
     try:
         yield
@@ -120,6 +122,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         if meant is None:
             raise
         raise meant from error
+    except BrokenSeal as error:
+        raise (GalleryTampered if error.tampered else GalleryDamaged)(path, str(error)) from error
     except OSError as error:
         raise GalleryUnavailable(path, error.strerror or str(error)) from error
 

@@ -22,7 +22,7 @@ from facegallery.store.engine import connect_readonly, reading, rewriting
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The head of the scripts in ``migrations/``; a test holds the two equal."""
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select
 
+from facegallery.store.rows import give_template
 from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
 
 _WANTED = func.json_each(bindparam("ids")).table_valued("value")
@@ -23,7 +24,7 @@ def move(connection: Connection, member_of: Mapping[int, int]) -> tuple[int, ...
     found = connection.execute(select(TemplateRow.id, TemplateRow.member_id).where(_THESE), wanted).all()
     moved = [row for row in found if row.member_id != member_of[row.id]]
     for row in moved:
-        connection.execute(update(TemplateRow).where(TemplateRow.id == row.id).values(member_id=member_of[row.id]))
+        give_template(connection, row.id, member_of[row.id])
     _remove_empty(connection, {row.member_id for row in moved})
     return tuple(sorted(row.id for row in moved))
 

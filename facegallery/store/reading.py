@@ -6,26 +6,29 @@ from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from facegallery.domain import (
     EMBEDDING_SIZE,
     Calibration,
+    Cipher,
     EnrolledFace,
     Ids,
     Member,
     ModelIdentity,
     Preparation,
     Rejection,
+    SecretKind,
     StoreStamp,
     TemplateSet,
     TemplateTail,
     Vectors,
 )
-from facegallery.store import calibrations, checks, rejections, rows
+from facegallery.store import calibrations, checks, keys, rejections, rows
 from facegallery.store.engine import reading
-from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
-from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, qualities_of
+from facegallery.store.sealed import cipher_of
+from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, TemplateRow
+from facegallery.store.vectors import ROWS_AT_ONCE, open_vectors, qualities_of
 from facegallery.text import natural_key
 
 
@@ -40,6 +43,16 @@ class ReadableStore:
         """The model that all vectors in this gallery come from."""
         with self._read() as connection:
             return rows.gallery_model(connection, self._path)[1]
+
+    def encryption(self) -> SecretKind | None:
+        """What the gallery is encrypted with; None when it is not."""
+        with self._read() as connection:
+            return keys.kind_of(connection)
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """What seals and opens what is kept beside the store, as the store does itself; None in a plain gallery."""
+        return cipher_of(self._engine.dialect)
 
     def preparation(self) -> Preparation:
         """How faces are prepared for the embedder here; vectors of two preparations are not compared."""
@@ -138,10 +151,11 @@ class ReadableStore:
         """
         import numpy as np
 
-        query = select(TemplateRow.id, TemplateRow.vector).where(TemplateRow.id > after).order_by(TemplateRow.id)
+        query = select(TemplateRow.id, TemplateRow.vector, TemplateRow.face_id, TemplateRow.member_id)
+        query = query.where(TemplateRow.id > after).order_by(TemplateRow.id)
         with self._read() as connection:
             for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
-                yield np.array([row[0] for row in batch], np.int64), from_blobs([row[1] for row in batch])
+                yield np.array([row.id for row in batch], np.int64), open_vectors(connection, batch)
 
     def templates(self, name: str | None = None) -> TemplateSet:
         """The templates of one member, or all of them, as of one revision.
@@ -153,7 +167,7 @@ class ReadableStore:
         import numpy as np
 
         query = (
-            select(TemplateRow.id, TemplateRow.member_id, TemplateRow.vector, FaceRow.quality)
+            select(TemplateRow.id, TemplateRow.member_id, TemplateRow.vector, TemplateRow.face_id, FaceRow.quality)
             .join(FaceRow, FaceRow.id == TemplateRow.face_id)
             .order_by(TemplateRow.id)
         )
@@ -163,7 +177,7 @@ class ReadableStore:
                 of_member = TemplateRow.member_id == rows.member_id_of(connection, name)
                 query, counting = query.where(of_member), counting.where(of_member)
             revision, state = rows.revision_and_state(connection)
-            names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MemberRow.name))}
+            names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MEMBER_NAME))}
             n = connection.scalar(counting) or 0
             ids, vectors, qualities = (
                 np.empty(n, np.int64),
@@ -173,10 +187,10 @@ class ReadableStore:
             members: list[str] = []
             for batch in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
                 there = slice(len(members), len(members) + len(batch))
-                ids[there] = [row[0] for row in batch]
-                members += [names[row[1]] for row in batch]
-                vectors[there] = from_blobs([row[2] for row in batch])
-                qualities[there] = qualities_of(row[3] for row in batch)
+                ids[there] = [row.id for row in batch]
+                members += [names[row.member_id] for row in batch]
+                vectors[there] = open_vectors(connection, batch)
+                qualities[there] = qualities_of(row.quality for row in batch)
         return TemplateSet(revision, state, ids, vectors, tuple(members), qualities)
 
     def rejection_vectors(self) -> dict[str, Vectors]:
@@ -218,14 +232,8 @@ class ReadableStore:
         return reading(self._engine, self._path)
 
 
-def _template_set(revision: int, state: str, found: Sequence[Row[int, str, bytes, float | None]]) -> TemplateSet:
+def _template_set(revision: int, state: str, read: rows.Read) -> TemplateSet:
     import numpy as np  # members are listed without it
 
-    return TemplateSet(
-        revision,
-        state,
-        np.array([row[0] for row in found], np.int64),
-        from_blobs([row[2] for row in found]),
-        tuple(row[1] for row in found),
-        qualities_of(row[3] for row in found),
-    )
+    ids = np.array(read.ids, np.int64)
+    return TemplateSet(revision, state, ids, read.vectors, tuple(read.members), qualities_of(read.qualities))

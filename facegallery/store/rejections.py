@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
 from facegallery.store.rows import box_columns, face_of, insert_row
-from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.sealed import open_bytes, seal_bytes
+from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import from_blobs
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 def vectors(connection: Connection) -> dict[str, Vectors]:
     """For each member with such faces their embeddings: shape (n, 512), float32."""
-    query = select(MemberRow.name, RejectionRow.vector).join(MemberRow, MemberRow.id == RejectionRow.member_id)
+    query = select(MEMBER_NAME, RejectionRow.vector, RejectionRow.member_id, RejectionRow.content_hash)
     blobs: dict[str, list[bytes]] = {}
-    for name, blob in connection.execute(query):
-        blobs.setdefault(name, []).append(blob)
+    for row in connection.execute(query.join(MemberRow, MemberRow.id == RejectionRow.member_id)):
+        blobs.setdefault(row.name, []).append(open_bytes(connection, row.vector, context(row)))
     return {name: from_blobs(of_member) for name, of_member in blobs.items()}
 
 
@@ -63,9 +64,28 @@ def add(connection: Connection, face: Face, *, photo: Photo, member_id: int, vec
         **box_columns(face),
         landmarks=face.landmarks_xy,
         probability=float(face.probability),
-        vector=vector,
+        vector=seal_bytes(connection, vector, _context(member_id, photo.content_hash)),
         created_at=now,
     )
+
+
+def give(connection: Connection, rejection_id: int, member_id: int) -> None:
+    """Make it said of another member: its vector is sealed for whom it was said of."""
+    row = connection.execute(select(RejectionRow).where(RejectionRow.id == rejection_id)).one()
+    vector = seal_bytes(
+        connection, open_bytes(connection, row.vector, context(row)), _context(member_id, row.content_hash)
+    )
+    changed = update(RejectionRow).where(RejectionRow.id == rejection_id).values(member_id=member_id, vector=vector)
+    connection.execute(changed)
+
+
+def context(row: Any) -> str:
+    """What the vector of a rejection is sealed for, from a row with ``member_id`` and ``content_hash``."""
+    return _context(row.member_id, row.content_hash)
+
+
+def _context(member_id: int, content_hash: str) -> str:
+    return f"vector of a face in {content_hash} that is not member {member_id}"
 
 
 def remove(connection: Connection, rejection_id: int) -> None:
@@ -102,14 +122,14 @@ def of_template(connection: Connection, template_id: int, member_id: int) -> Rej
 
 def of_templates(connection: Connection) -> set[tuple[int, str]]:
     """Each template whose face somebody said is not a member's, with that member's name."""
-    query = _OF_ENROLLED.join(MemberRow, MemberRow.id == RejectionRow.member_id).add_columns(MemberRow.name)
+    query = _OF_ENROLLED.join(MemberRow, MemberRow.id == RejectionRow.member_id).add_columns(MEMBER_NAME)
     return {(row.template_id, row.name) for row in connection.execute(query)}
 
 
 _REJECTIONS = (
     select(
         RejectionRow.id,
-        MemberRow.name,
+        MEMBER_NAME,
         RejectionRow.path,
         RejectionRow.content_hash,
         RejectionRow.box_left,

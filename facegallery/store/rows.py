@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
     RowMapping,
+    Text,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -35,7 +39,21 @@ from facegallery.domain import (
 )
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelMismatch
 from facegallery.store.names import clean_name, name_key, nearest_names
-from facegallery.store.tables import Base, FaceRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
+from facegallery.store.sealed import cipher_of, kept_name, lookup_text
+from facegallery.store.tables import (
+    MEMBER_NAME,
+    Base,
+    FaceRow,
+    MemberRow,
+    ModelRow,
+    PhotoRow,
+    SettingsRow,
+    TemplateRow,
+)
+from facegallery.store.vectors import open_vector, open_vectors, seal_vector
+
+if TYPE_CHECKING:
+    from facegallery.domain import Vectors
 
 # --- the gallery itself -------------------------------------------------------------------------------------------
 
@@ -53,6 +71,7 @@ def set_up(connection: Connection, model: ModelIdentity, preparation: Preparatio
         revision=0,
         state=_new_state(),
         preparation=preparation.value,
+        gallery_id=secrets.token_hex(16),
         created_at=now,
     )
 
@@ -128,9 +147,30 @@ def member_id_of(connection: Connection, name: str) -> int:
     """
     found = find_member(connection, clean_name(name))
     if found is None:
-        enrolled = connection.scalars(select(MemberRow.name).order_by(MemberRow.name_key))
+        enrolled = sorted(connection.scalars(select(MEMBER_NAME)), key=name_key)
         raise MemberNotFound(name, nearest_names(name, enrolled))
     return found
+
+
+def insert_member(connection: Connection, name: str, *, now: datetime) -> int:
+    """Add a member with a clean name that nobody has; returns the id."""
+    # Chosen here and not by SQLite, since the name is sealed for it. It was never used before: see MemberRow.
+    used = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'members'").scalar() or 0
+    member_id = used + 1
+    return insert_row(
+        connection,
+        MemberRow,
+        id=member_id,
+        name=kept_name(connection, member_id, name),
+        name_key=name_key(name),
+        created_at=now,
+    )
+
+
+def rename_member(connection: Connection, member_id: int, name: str) -> None:
+    """Give a member another clean name, which the caller knows to be nobody else's."""
+    kept = kept_name(connection, member_id, name)
+    connection.execute(update(MemberRow).where(MemberRow.id == member_id).values(name=kept, name_key=name_key(name)))
 
 
 def find_member(connection: Connection, name: str) -> int | None:
@@ -139,7 +179,7 @@ def find_member(connection: Connection, name: str) -> int | None:
 
 
 _MEMBERS = (
-    select(MemberRow.name, MemberRow.created_at, func.count(TemplateRow.id).label("n_templates"))
+    select(MEMBER_NAME, MemberRow.created_at, func.count(TemplateRow.id).label("n_templates"))
     .outerjoin(TemplateRow, TemplateRow.member_id == MemberRow.id)
     .group_by(MemberRow.id)
 )
@@ -185,6 +225,40 @@ def photo_id_of(connection: Connection, photo: Photo, *, now: datetime) -> int:
     )
 
 
+def insert_template(
+    connection: Connection, vector: bytes, *, face_id: int, member_id: int, model_id: int, now: datetime
+) -> int:
+    """Add a template; returns its id.
+
+    Args:
+        connection: In a transaction.
+        vector: As ``vectors.to_blob`` makes it.
+        face_id: The face's.
+        member_id: The member's.
+        model_id: The gallery's model's.
+        now: Moment to keep.
+    """
+    return insert_row(
+        connection,
+        TemplateRow,
+        face_id=face_id,
+        member_id=member_id,
+        model_id=model_id,
+        vector=seal_vector(connection, vector, face_id=face_id, member_id=member_id),
+        created_at=now,
+    )
+
+
+def give_template(connection: Connection, template_id: int, member_id: int) -> None:
+    """Make a template another member's: its vector is sealed for whose it is."""
+    query = select(TemplateRow.face_id, TemplateRow.member_id, TemplateRow.vector)
+    row = connection.execute(query.where(TemplateRow.id == template_id)).one()
+    plain = open_vector(connection, row.vector, face_id=row.face_id, member_id=row.member_id)
+    vector = seal_vector(connection, plain, face_id=row.face_id, member_id=member_id)
+    changed = update(TemplateRow).where(TemplateRow.id == template_id).values(member_id=member_id, vector=vector)
+    connection.execute(changed)
+
+
 def insert_face(connection: Connection, embedded: EmbeddedFace, *, photo_id: int) -> int:
     """Add a face; returns its id."""
     return insert_row(
@@ -221,17 +295,43 @@ def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
     return iter(connection.scalars(select(TemplateRow.id).where(text("+templates.id <= :up_to")), {"up_to": up_to}))
 
 
-def templates_of(connection: Connection, template_ids: Ids) -> Sequence[Row[int, str, bytes, float | None]]:
-    """Id, member's name, vector and quality of those of these templates that are there."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Templates as they were read: n of each.
+
+    Attributes:
+        ids: Template ids.
+        members: Names.
+        vectors: shape (n, 512), float32.
+        qualities: None for a face that was enrolled before they were kept.
+    """
+
+    ids: list[int]
+    members: list[str]
+    vectors: Vectors
+    qualities: list[float | None]
+
+
+def templates_of(connection: Connection, template_ids: Ids) -> Read:
+    """Those of these templates that are there."""
     wanted = json.dumps(sorted(template_ids.tolist()))  # in the order in which they lie in the file
-    return connection.execute(_TEMPLATES_OF, {"ids": wanted}).all()
+    return _read(connection, connection.execute(_TEMPLATES_OF, {"ids": wanted}).all())
 
 
 _WANTED = func.json_each(bindparam("ids")).table_valued("value")
 """Any number of ids in one value, where a list of values is limited and would be compiled anew for each length."""
 
+_TEMPLATE_COLUMNS = (
+    TemplateRow.id,
+    MEMBER_NAME,
+    TemplateRow.vector,
+    TemplateRow.face_id,
+    TemplateRow.member_id,
+    FaceRow.quality,
+)
+
 _TEMPLATES_OF = (
-    select(TemplateRow.id, MemberRow.name, TemplateRow.vector, FaceRow.quality)
+    select(*_TEMPLATE_COLUMNS)
     .select_from(_WANTED)
     .join(TemplateRow, TemplateRow.id == _WANTED.c.value)
     .join(MemberRow, MemberRow.id == TemplateRow.member_id)
@@ -239,20 +339,29 @@ _TEMPLATES_OF = (
 )
 
 
-def templates_of_members(connection: Connection, names: Sequence[str]) -> Sequence[Row[int, str, bytes, float | None]]:
+def templates_of_members(connection: Connection, names: Sequence[str]) -> Read:
     """The same for all templates of these members, oldest first."""
-    wanted = json.dumps([name_key(name) for name in names])
-    return connection.execute(_TEMPLATES_OF_MEMBERS, {"ids": wanted}).all()
+    wanted = json.dumps([lookup_text(cipher_of(connection), name_key(name), "name") for name in names])
+    return _read(connection, connection.execute(_TEMPLATES_OF_MEMBERS, {"ids": wanted}).all())
 
 
 _TEMPLATES_OF_MEMBERS = (
-    select(TemplateRow.id, MemberRow.name, TemplateRow.vector, FaceRow.quality)
+    select(*_TEMPLATE_COLUMNS)
     .select_from(_WANTED)
-    .join(MemberRow, MemberRow.name_key == _WANTED.c.value)
+    .join(MemberRow, cast(MemberRow.name_key, Text) == _WANTED.c.value)
     .join(TemplateRow, TemplateRow.member_id == MemberRow.id)
     .join(FaceRow, FaceRow.id == TemplateRow.face_id)
     .order_by(TemplateRow.id)
 )
+
+
+def _read(connection: Connection, found: Sequence[Row[int, str, bytes, int, int, float | None]]) -> Read:
+    return Read(
+        [row.id for row in found],
+        [row.name for row in found],
+        open_vectors(connection, found),
+        [row.quality for row in found],
+    )
 
 
 def delete_member(connection: Connection, member_id: int) -> tuple[int, ...]:
@@ -278,7 +387,7 @@ _ENROLLED_FACES = (
     select(
         TemplateRow.id,
         TemplateRow.created_at,
-        MemberRow.name,
+        MEMBER_NAME,
         PhotoRow.path,
         PhotoRow.content_hash,
         FaceRow.box_left,

@@ -3,52 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Engine, update
 
 from facegallery.domain import (
     Calibration,
     EmbeddedFace,
     EnrolledFace,
-    Member,
     ModelIdentity,
     Photo,
     Preparation,
     Rejection,
+    Secret,
 )
-from facegallery.errors import GalleryNotFound, MemberExists, SaidNotToBe, StillInTheLog
-from facegallery.store import calibrations, moves, rejections, rows
-from facegallery.store.engine import checkpoint, open_engine, prefer_wal, reading, sqlite_errors, writing
+from facegallery.errors import GalleryNotFound, WrongKey
+from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
+from facegallery.store import calibrations, keys, rejections, rows
+from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
+from facegallery.store.members import MembersStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
-from facegallery.store.names import clean_name, name_key
-from facegallery.store.reading import ReadableStore
-from facegallery.store.tables import MemberRow, PhotoRow, TemplateRow
+from facegallery.store.names import clean_name
+from facegallery.store.sealed import give_cipher
+from facegallery.store.tables import PhotoRow
 from facegallery.store.vectors import to_blob
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The clock that is used unless another is passed in."""
-    return datetime.now(timezone.utc)
+from facegallery.store.writing import Clock, utc_now
 
 
-class Store(ReadableStore):
+class Store(MembersStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
     one writer at a time changes them. All methods raise ``GalleryUnavailable`` (locked for too long, disk full, not
     writable) and ``GalleryDamaged``.
     """
-
-    def __init__(self, engine: Engine, path: Path, *, clock: Clock) -> None:
-        super().__init__(engine, path)
-        self._clock = clock
 
     @classmethod
     def create(
@@ -57,6 +48,8 @@ class Store(ReadableStore):
         *,
         model: ModelIdentity,
         preparation: Preparation,
+        secret: Secret | None = None,
+        cost: ScryptCost = USUAL_COST,
         clock: Clock = utc_now,
     ) -> Store:
         """Make a gallery for one model's vectors, and the folder it is in; only this person may read them.
@@ -68,21 +61,26 @@ class Store(ReadableStore):
             path: The database file to make.
             model: The one model whose vectors this gallery will hold.
             preparation: How a new gallery's faces are prepared for the embedder; one that is there keeps its own.
+            secret: What a new gallery is encrypted with; None for a plain one.
+            cost: What turning a passphrase into a key is to cost.
             clock: Says what time it is, with its zone.
 
         Raises:
             ModelMismatch: There is a gallery already, on another model.
             GalleryDamaged: The file is there, and is something else.
+            WrongKey: There is a gallery already, which is not encrypted with this secret.
         """
         with sqlite_errors(path):
             _make_private_file(path)
         engine = open_engine(path)
         try:
-            _lay_out(engine, path, model, preparation, clock())
+            _lay_out(engine, path, _New(model, preparation, secret, cost, clock()))
         finally:
             engine.dispose()
-        store = cls.open(path, clock=clock)
+        store = cls.open(path, secret=secret, clock=clock)
         try:
+            if secret is not None and store.encryption() is None:
+                raise WrongKey(path, "the gallery is there already, and is not encrypted; name another folder")
             rows.require_model(store.model(), model)
         except BaseException:
             store.close()
@@ -90,16 +88,19 @@ class Store(ReadableStore):
         return store
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock = utc_now) -> Store:
+    def open(cls, path: Path, *, secret: Secret | None = None, clock: Clock = utc_now) -> Store:
         """Open a gallery; an older one is backed up and brought up to date first.
 
         Args:
             path: The database file.
+            secret: What an encrypted gallery is opened with; a plain one needs none and ignores it.
             clock: Says what time it is, with its zone.
 
         Raises:
             GalleryNotFound: There is no file, or one whose creation did not finish.
             GalleryTooNew: A later version of the program wrote it.
+            KeyNeeded: It is encrypted, and there is no secret.
+            WrongKey: It is encrypted with another secret.
         """
         with sqlite_errors(path):
             try:
@@ -112,6 +113,9 @@ class Store(ReadableStore):
             prefer_wal(engine, path)
             with reading(engine, path) as connection:
                 rows.gallery_model(connection, path)
+                data_key = keys.data_key_of(connection, path, secret)
+            if data_key is not None:
+                give_cipher(engine, GalleryCipher(data_key))
         except BaseException:
             engine.dispose()
             raise
@@ -154,67 +158,16 @@ class Store(ReadableStore):
             rows.require_model(kept, model)
             member_id = rows.find_member(connection, name)
             if member_id is None:
-                member_id = rows.insert_row(connection, MemberRow, name=name, name_key=name_key(name), created_at=now)
+                member_id = rows.insert_member(connection, name, now=now)
             photo_id = rows.photo_id_of(connection, photo, now=now)
             template_id = rows.find_template(connection, face.face, photo_id=photo_id, member_id=member_id)
             if template_id is None:
-                template_id = rows.insert_row(
-                    connection,
-                    TemplateRow,
-                    face_id=rows.insert_face(connection, face, photo_id=photo_id),
-                    member_id=member_id,
-                    model_id=model_id,
-                    vector=blob,
-                    created_at=now,
+                face_id = rows.insert_face(connection, face, photo_id=photo_id)
+                template_id = rows.insert_template(
+                    connection, blob, face_id=face_id, member_id=member_id, model_id=model_id, now=now
                 )
                 rows.grow_revision(connection)
             return rows.enrolled_face_of(connection, template_id)
-
-    def rename(self, old: str, new: str) -> Member:
-        """Give a member another name; also another spelling of the same one.
-
-        Raises:
-            MemberNotFound: There is no member ``old``.
-            MemberExists: Another member has the new name.
-            BadName: No member can have one of the names.
-        """
-        name = clean_name(new)
-        with self._write() as connection:
-            member_id = rows.member_id_of(connection, old)
-            holder = rows.find_member(connection, name)
-            if holder is not None and holder != member_id:
-                raise MemberExists(rows.member_of(connection, holder).name)
-            renamed = update(MemberRow).where(MemberRow.id == member_id).values(name=name, name_key=name_key(name))
-            connection.execute(renamed)
-            rows.grow_revision(connection)
-            return rows.member_of(connection, member_id)
-
-    def forget(self, name: str) -> tuple[int, ...]:
-        """Remove a member with all templates and faces, and the photos in which no other member's face is enrolled.
-
-        Of a calibration the numbers that are of single photos go too; its threshold, which is of the group, stays. So
-        do rejections that are of the member's own faces, whoever it was said that they are not.
-
-        Removed bytes are overwritten in the database (``secure_delete``), and the write-ahead log is emptied, for which
-        this waits until other processes have ended the reading they are at.
-
-        Returns:
-            The ids of the templates that were removed, ascending.
-
-        Raises:
-            MemberNotFound: There is no such member.
-            BadName: No member can have this name.
-            StillInTheLog: The rows are removed, but the log could not be emptied.
-        """
-        with self._write() as connection:
-            member_id = rows.member_id_of(connection, name)
-            rejections.forget_faces(connection, member_id)
-            removed = rows.delete_member(connection, member_id)
-            calibrations.forget_photos(connection)
-            rows.grow_revision(connection)
-        if not checkpoint(self._engine, self._path):
-            raise StillInTheLog(self._path)
-        return removed
 
     def keep_calibration(self, calibration: Calibration, *, state: str) -> bool:
         """Keep limits in the place of those before, unless the rows have changed since they were chosen.
@@ -236,49 +189,6 @@ class Store(ReadableStore):
         """Have no limits of the gallery's own."""
         with self._write() as connection:
             calibrations.clear(connection)
-
-    def move_templates(self, moves_to: Mapping[int, str]) -> tuple[int, ...]:
-        """Give templates to other members, who are there already; a member left without a template is gone.
-
-        Args:
-            moves_to: By template id the member's name; ids that are not there are passed over.
-
-        Returns:
-            The ids of those that were another's until now, ascending.
-
-        Raises:
-            MemberNotFound: There is no such member; nothing was moved.
-            SaidNotToBe: Somebody said that such a face is not that member's; nothing was moved.
-            BadName: No member can have this name.
-        """
-        with self._write() as connection:
-            member_of = {key: rows.member_id_of(connection, name) for key, name in moves_to.items()}
-            for key, name in moves_to.items():
-                said = rejections.of_template(connection, key, member_of[key])
-                if said is not None:
-                    raise SaidNotToBe(said.photo_path, name, said.rejection_id)
-            moved = moves.move(connection, member_of)
-            if moved:
-                rows.grow_revision(connection)
-            return moved
-
-    def remove_templates(self, template_ids: Sequence[int]) -> tuple[int, ...]:
-        """Remove templates as ``forget`` removes a member's; a member left without a template is gone.
-
-        Returns:
-            The ids of those that were there, ascending.
-
-        Raises:
-            StillInTheLog: The rows are removed, but the log could not be emptied.
-        """
-        with self._write() as connection:
-            removed = moves.remove(connection, template_ids)
-            if removed:
-                calibrations.forget_photos(connection)
-                rows.grow_revision(connection)
-        if removed and not checkpoint(self._engine, self._path):
-            raise StillInTheLog(self._path)
-        return removed
 
     def reject(self, member_name: str, photo: Photo, *, face: EmbeddedFace, model: ModelIdentity) -> Rejection:
         """Keep somebody's word that a face is not a member's; said twice of the same box and bytes, it is kept once.
@@ -315,8 +225,7 @@ class Store(ReadableStore):
             removed = rejections.one(connection, rejection_id)
             rejections.remove(connection, rejection_id)
             rows.grow_revision(connection)
-        if not checkpoint(self._engine, self._path):
-            raise StillInTheLog(self._path)
+        self._empty_log()
         return removed
 
     def move_photo(self, content_hash: str, path: Path) -> None:
@@ -324,9 +233,6 @@ class Store(ReadableStore):
         with self._write() as connection:
             moved = update(PhotoRow).where(PhotoRow.content_hash == content_hash).values(path=path.absolute())
             connection.execute(moved)
-
-    def _write(self) -> AbstractContextManager[Connection]:
-        return writing(self._engine, self._path)
 
 
 def _make_private_file(path: Path) -> None:
@@ -344,7 +250,18 @@ def _make_private_file(path: Path) -> None:
     path.chmod(0o600)
 
 
-def _lay_out(engine: Engine, path: Path, model: ModelIdentity, preparation: Preparation, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class _New:
+    """What a new gallery is to be."""
+
+    model: ModelIdentity
+    preparation: Preparation
+    secret: Secret | None
+    cost: ScryptCost
+    now: datetime
+
+
+def _lay_out(engine: Engine, path: Path, new: _New) -> None:
     """Fill an empty database in one transaction: a crash leaves it empty, and the next attempt begins again."""
     with reading(engine, path) as connection:
         if found_revision(connection, path) is not None:
@@ -353,4 +270,6 @@ def _lay_out(engine: Engine, path: Path, model: ModelIdentity, preparation: Prep
     with writing(engine, path) as connection:
         if found_revision(connection, path) is None:  # again: another process may have been quicker
             upgrade(connection)
-            rows.set_up(connection, model, preparation, now=now)
+            rows.set_up(connection, new.model, new.preparation, now=new.now)
+            if new.secret is not None:
+                keys.keep_key(connection, keys.new_data_key(), new.secret, cost=new.cost, now=new.now)

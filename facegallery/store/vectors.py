@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
 
 from facegallery.domain import EMBEDDING_SIZE, UNIT_LENGTH_TOLERANCE, Vectors
+from facegallery.store.sealed import cipher_of, open_bytes, seal_bytes
 
 if TYPE_CHECKING:  # numpy is imported where needed: members are listed without it
     import numpy as np
@@ -34,6 +37,33 @@ def to_blob(vector: Vectors) -> bytes:
     return vector.astype(_KEPT).tobytes()
 
 
+def seal_vector(connection: Connection, vector: bytes, *, face_id: int, member_id: int) -> bytes:
+    """A template's vector as the database keeps it: in an encrypted gallery sealed for this face of this member."""
+    return seal_bytes(connection, vector, _context(face_id, member_id))
+
+
+def open_vector(connection: Connection, kept: bytes, *, face_id: int, member_id: int) -> bytes:
+    """Undo what ``seal_vector`` did.
+
+    Raises:
+        BrokenSeal: It is damaged, or was changed, or is of another face or member.
+    """
+    return open_bytes(connection, kept, _context(face_id, member_id))
+
+
+def open_vectors(connection: Connection, found: Sequence[Any]) -> Vectors:
+    """The vectors of these rows, which have ``vector``, ``face_id`` and ``member_id``: shape (n, 512), float32.
+
+    Raises:
+        BrokenSeal: One is damaged, or was changed, or is of another face or member.
+    """
+    cipher = cipher_of(connection)
+    if cipher is None:
+        return from_blobs([row.vector for row in found])
+    opened = [cipher.unseal(row.vector, context(row).encode()) for row in found]
+    return from_blobs(opened)
+
+
 def from_blobs(blobs: Sequence[bytes]) -> Vectors:
     """The vectors of these rows: shape (n, 512), float32."""
     import numpy as np
@@ -46,6 +76,15 @@ def qualities_of(kept: Iterable[float | None]) -> Vectors:
     import numpy as np
 
     return np.array([1.0 if quality is None else quality for quality in kept], np.float32)
+
+
+def context(row: Any) -> str:
+    """What the vector of a template is sealed for, from a row with ``face_id`` and ``member_id``."""
+    return _context(row.face_id, row.member_id)
+
+
+def _context(face_id: int, member_id: int) -> str:
+    return f"vector of face {face_id} of member {member_id}"
 
 
 def is_unit(vectors: Vectors) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -1,0 +1,126 @@
+"""The members of a gallery: who is there, and what happens to them after they are enrolled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from facegallery.domain import EnrolledFace, Member, TemplateSet
+from facegallery.errors import StillInTheLog
+from facegallery.gallery.opened import OpenedGallery
+from facegallery.settings import INDEX_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryHealth:
+    """What ``doctor`` reports about a gallery.
+
+    Attributes:
+        n_members: Enrolled members.
+        n_templates: Stored embeddings.
+        schema_revision: Revision of the database's schema.
+        store_revision: Counts the changes of the stored rows.
+        faults: What the store's own checks found; empty when all is well.
+        index_state: Whether the index belongs to the store's present state and holds its vectors, in words.
+    """
+
+    n_members: int
+    n_templates: int
+    schema_revision: str
+    store_revision: int
+    faults: tuple[str, ...]
+    index_state: str
+
+
+class MembersGallery(OpenedGallery):
+    """The part of :class:`facegallery.gallery.gallery.Gallery` that needs no networks."""
+
+    def members(self) -> list[Member]:
+        """All members in natural order of their names."""
+        return self._store.members()
+
+    def member(self, name: str) -> Member:
+        """One member; the name is compared without regard to case and Unicode form. Raises MemberNotFound."""
+        return self._store.member(name)
+
+    def enrolled_faces(self, name: str) -> list[EnrolledFace]:
+        """A member's enrolled faces and the photos they are from. Raises MemberNotFound."""
+        return self._store.enrolled_faces(name)
+
+    def templates(self) -> TemplateSet:
+        """All templates, as of one moment."""
+        return self._store.templates()
+
+    def health(self) -> GalleryHealth:
+        """What ``doctor`` reports about the gallery; reads everything once and changes nothing."""
+        from facegallery.index.opening import describe
+        from facegallery.store.migrate import SCHEMA_REVISION
+
+        stamp = self._store.stamp()
+        return GalleryHealth(
+            n_members=len(self._store.members()),
+            n_templates=stamp.count,
+            schema_revision=SCHEMA_REVISION,
+            store_revision=stamp.revision,
+            faults=tuple(self._store.check()),
+            index_state=describe(self.folder / INDEX_NAME, self._store),
+        )
+
+    def rename(self, old: str, new: str) -> Member:
+        """Give a member another name. Raises MemberNotFound, MemberExists or BadName."""
+        return self._store.rename(old, new)
+
+    def forget(self, name: str) -> int:
+        """Remove a member with all vectors, faces and photo records, from the index too.
+
+        A calibrated threshold stays; what it says of strangers goes, until the gallery is calibrated again.
+
+        Returns:
+            How many templates were removed.
+
+        Raises:
+            MemberNotFound: No such member.
+            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+            GalleryUnavailable: The gallery cannot be written.
+        """
+        return self._buried(self._store.templates(name).ids.tolist(), lambda: self._store.forget(name))
+
+    def _buried(self, ids: Sequence[int], remove: Callable[[], tuple[int, ...]]) -> int:
+        """Remove templates from the store and from the index; returns how many they were."""
+        from facegallery.index.opening import forgetting
+
+        with forgetting(self.folder / INDEX_NAME, self._store) as bury:
+            try:
+                removed = remove()
+            except StillInTheLog:
+                bury(ids)  # the rows are gone all the same
+                raise
+            bury(removed)
+        return len(removed)
+
+    def move_templates(self, moves_to: Mapping[int, str]) -> int:
+        """Give templates to other members, all or none; a member left without any is gone. The index holds as it is.
+
+        Args:
+            moves_to: By template id the member's name.
+
+        Returns:
+            How many were another's until now.
+
+        Raises:
+            MemberNotFound: No such member.
+            SaidNotToBe: Somebody said that such a face is not that member's.
+        """
+        return len(self._store.move_templates(moves_to))
+
+    def remove_templates(self, template_ids: Sequence[int]) -> int:
+        """Remove templates with their faces, from the index too; a member left without any is gone.
+
+        Returns:
+            How many were there.
+
+        Raises:
+            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+            GalleryUnavailable: The gallery cannot be written.
+        """
+        return self._buried(template_ids, lambda: self._store.remove_templates(template_ids))
