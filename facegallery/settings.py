@@ -24,6 +24,12 @@ RUNTIME_VARIABLE = "FACEGALLERY_RUNTIME"
 PRECISION_VARIABLE = "FACEGALLERY_PRECISION"
 """Environment variables that stand for ``--runtime`` and ``--precision``."""
 
+KEY_FILE_VARIABLE = "FACEGALLERY_KEY_FILE"
+PASSPHRASE_VARIABLE = "FACEGALLERY_PASSPHRASE"  # noqa: S105 - the name of a variable
+NEW_PASSPHRASE_VARIABLE = "FACEGALLERY_NEW_PASSPHRASE"  # noqa: S105
+"""Environment variables that name the key file, or hold the passphrase, of an encrypted gallery; and the passphrase
+that ``rekey`` is to give it."""
+
 DATABASE_NAME = "gallery.sqlite3"
 INDEX_NAME = "index"
 

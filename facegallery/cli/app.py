@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
@@ -20,12 +22,14 @@ from facegallery.cli import (
     filtering,
     health,
     identifying,
+    keys,
     members,
     models,
     rejecting,
 )
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
 from facegallery.errors import FacegalleryError, SlowerRuntime
+from facegallery.settings import KEY_FILE_VARIABLE
 from facegallery.version import __version__
 
 app = typer.Typer(
@@ -46,11 +50,19 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts on it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file", metavar="FILE", help=f"Key file of an encrypted gallery. Default: {KEY_FILE_VARIABLE}."
+        ),
+    ] = None,
 ) -> None:
     """Options that stand before a command."""
+    if key_file is not None:
+        os.environ[KEY_FILE_VARIABLE] = str(key_file)  # where the gallery looks for it, whoever opens it
 
 
 for _command in (
@@ -71,6 +83,7 @@ for _command in (
     enrolling.init,
     calibrating.calibrate,
     auditing.audit,
+    keys.rekey,
     health.doctor,
     demonstration.demo,
 ):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facegallery.cli.console import ERROR, confirmed, note, say, short_names, stdout, table
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.errors import PhotoNotEnrolled
 from facegallery.settings import default_gallery_folder
@@ -80,15 +81,13 @@ def audit(
     photo whatever was found: it is moved to the member of --to, or where it is sure whose it is, and else taken out.
     Findings do not change the exit code.
     """
-    from facegallery import Gallery
-
     if yes and not apply:
         raise typer.BadParameter("--yes goes with --apply.")
     if only is not None and photo is not None:
         raise typer.BadParameter("--only chooses among all photos: leave it out with --photo.")
     if to is not None and not (apply and photo):
         raise typer.BadParameter("--to goes with --apply --photo PHOTO.")
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         found = _asked(opened, only, photo)
         if not as_json:
             _show(found)

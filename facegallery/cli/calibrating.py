@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facegallery.cli.console import note, say, stdout, table
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import FmrOption, GalleryOption, JsonOption, ScoreOption
 from facegallery.domain import DEFAULT_SCORE
 from facegallery.matching.decisions import DEFAULT_FMR
@@ -27,12 +28,11 @@ def calibrate(
 
     It is refused, with what to add, where the photos cannot support the rate.
     """
-    from facegallery import Gallery
     from facegallery.cli.report import as_json as json_text
 
     if reset and as_json:
         raise typer.BadParameter("Choose one of --reset and --json.")
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         if reset:
             opened.reset_calibration()
             limits = opened.limits()

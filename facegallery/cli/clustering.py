@@ -24,6 +24,7 @@ from facegallery.cli.console import (
 )
 from facegallery.cli.enrolling import run_enrollment
 from facegallery.cli.identifying import photos_in
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import (
     AcceptPoorOption,
     GalleryOption,
@@ -100,11 +101,10 @@ def cluster(
     A lower --join joins more faces, and more that are not of one person; --threshold says who is unknown. Next:
     'facegallery name'.
     """
-    from facegallery import Gallery
     from facegallery.cli.report import as_json as json_text
     from facegallery.gallery.cluster_file import clusters_document
 
-    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
+    with open_gallery(gallery, RuntimeChoice(runtime, precision)) as opened:
         found = photos_in(inputs)
         with progress("Identifying", len(found)) as bar, stoppable() as stop:
             clustering = opened.cluster(
@@ -211,12 +211,11 @@ def name(
 
     The photos are read again. One that has changed or is gone since is skipped, which exit code 3 says.
     """
-    from facegallery import Gallery
     from facegallery.gallery.cluster_file import read_clusters
 
     cluster = _numbered(read_clusters(file), number)
     faces = _left(cluster, number, set(without or ()))
-    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
+    with open_gallery(gallery, RuntimeChoice(runtime, precision)) as opened:
         if not (yes or _may_add(opened, member, len(faces), cluster.nearest)):
             note("Nothing was enrolled.")
             raise typer.Exit(ERROR)

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from facegallery.domain import AUTOMATIC, DEFAULT_SCORE, Preparation, RuntimeChoice
-from facegallery.errors import GalleryNotFound
+from facegallery.domain import DEFAULT_SCORE
 from facegallery.text import printable
 
 if TYPE_CHECKING:
@@ -158,36 +157,3 @@ def advance(bar: Progress) -> None:
     bar.advance(task.id)
     if task.speed:
         bar.update(task.id, rate=f"{task.speed:.1f} photos/s")
-
-
-def open_or_create(
-    folder: Path | None,
-    model: str | None,
-    runtime: RuntimeChoice = AUTOMATIC,
-    *,
-    preparation: Preparation | None = None,
-) -> Gallery:
-    """The gallery to enroll into: an existing one (checked against what was asked for), or a new one, said aloud."""
-    from facegallery import Gallery
-
-    try:
-        gallery = Gallery.open(folder, runtime=runtime)
-    except GalleryNotFound:  # also where an earlier attempt to make one was cut short: create finishes it
-        gallery = Gallery.create(folder, model=model, preparation=preparation, runtime=runtime)
-    else:
-        try:
-            if model is not None:
-                gallery.require_model(model)
-            if preparation is not None:
-                gallery.require_preparation(preparation)
-        except BaseException:
-            gallery.close()
-            raise
-        return gallery
-    spec = gallery.installed_model().spec
-    note(f"New gallery in {gallery.folder}, on model '{spec.name}': {spec.summary}")
-    if model is None and spec.name == "starter":
-        note(
-            "For real work fetch the better model first: 'facegallery model pull vggface2'. A gallery keeps its model."
-        )
-    return gallery

@@ -11,16 +11,17 @@ import typer
 
 from facegallery.cli.auditing import warn_of_wrong_photos
 from facegallery.cli.console import (
+    ERROR,
     INTERRUPTED,
     SOME_SKIPPED,
     advance,
     note,
     note_stale_calibration,
-    open_or_create,
     progress,
     say,
     stoppable,
 )
+from facegallery.cli.opening import new_secret, open_or_create
 from facegallery.cli.options import (
     AcceptPoorOption,
     GalleryOption,
@@ -37,12 +38,29 @@ if TYPE_CHECKING:
     from facegallery.gallery.enrollment import EnrollOutcome
 
 
-def init(gallery: GalleryOption = None, model: NewModelOption = None, preparation: PreparationOption = None) -> None:
+def init(
+    gallery: GalleryOption = None,
+    model: NewModelOption = None,
+    preparation: PreparationOption = None,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt", help="Encrypt names, paths, vectors and crops: by a passphrase, or 'facegallery --key-file'."
+        ),
+    ] = False,
+) -> None:
     """Make an empty gallery. 'enroll' does this by itself where there is none."""
     from facegallery import Gallery
 
     is_there = Gallery.exists(gallery)
-    with open_or_create(gallery, model, preparation=preparation) as opened:
+    if is_there and encrypt:
+        note(
+            "There is a gallery already. To have it encrypted: 'facegallery export', then 'facegallery init "
+            "--encrypt' with another '--gallery FOLDER', then 'facegallery import' into that one."
+        )
+        raise typer.Exit(ERROR)
+    secret = new_secret() if encrypt else None
+    with open_or_create(gallery, model, preparation=preparation, secret=secret) as opened:
         if is_there:
             say(f"There is a gallery in {opened.folder} already, on model '{opened.model.name}'. Nothing was changed.")
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facegallery.cli.console import advance, note, progress, say
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import (
     GalleryOption,
     JsonOption,
@@ -83,7 +84,6 @@ def explain(
 
     Without PHOTO: which regions the member of --member is recognized by, over all enrolled photos.
     """
-    from facegallery import Gallery
     from facegallery.explanation.catalogue import DEFAULT_METHODS, LAYERED
 
     _refuse_unused(
@@ -107,7 +107,7 @@ def explain(
     if stage is Stage.DETECTION:
         _explain_detection(_needed(photo), outputs, face, RuntimeChoice(runtime), as_json=as_json)
         return
-    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
+    with open_gallery(gallery, RuntimeChoice(runtime, precision)) as opened:
         if photo is None:
             _explain_member(opened, member, outputs, as_json=as_json)
             return

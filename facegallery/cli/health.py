@@ -7,6 +7,7 @@ import sys
 import typer
 
 from facegallery.cli.console import ERROR, stdout, table
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.text import printable
 
@@ -18,7 +19,7 @@ def doctor(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
     """
     from facegallery.gallery.health import examine
 
-    findings = examine(gallery)
+    findings = examine(gallery, opening=open_gallery)
     if as_json:
         from facegallery.cli.report import as_json as json_text
 

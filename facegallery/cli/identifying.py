@@ -21,6 +21,7 @@ from facegallery.cli.console import (
     stoppable,
     table,
 )
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import (
     DrawOption,
     GalleryOption,
@@ -75,7 +76,6 @@ def identify(
 
     Exit code 3 says that some inputs were skipped.
     """
-    from facegallery import Gallery
     from facegallery.cli.report import as_json as json_text
     from facegallery.cli.report import identification_csv, identification_document
     from facegallery.gallery.drawing import Drawings, draw_identified, drawn_or_why
@@ -85,7 +85,7 @@ def identify(
     results: list[IdentifiedPhoto | SkippedPhoto] = []
     drawings = Drawings(draw) if draw is not None else None
     undrawn: list[SkippedPhoto] = []
-    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
+    with open_gallery(gallery, RuntimeChoice(runtime, precision)) as opened:
         found = photos_in(inputs)
         model, limits = opened.model.name, opened.limits(threshold=threshold, min_margin=min_margin, score=score)
         with progress("Identifying", len(found)) as bar, stoppable() as stop:
@@ -279,7 +279,7 @@ def analyzer_for(gallery: Path | None, model: str | None, runtime: RuntimeChoice
 
     # A gallery that is named must be there; the default one is taken if it is.
     if model is None and (gallery is not None or Gallery.exists()):
-        with Gallery.open(gallery, runtime=runtime) as opened:
+        with open_gallery(gallery, runtime) as opened:
             return opened.analyzer
     return default_analyzer(model, runtime)
 

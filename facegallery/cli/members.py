@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facegallery.cli.console import ERROR, confirmed, note, say, stdout, table
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.text import printable
 
@@ -16,9 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A member's name; uppe
 
 def members(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
     """List the members."""
-    from facegallery import Gallery
-
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         found, model = opened.members(), opened.model.name
     if as_json:
         from facegallery.cli.report import as_json as json_text
@@ -37,9 +36,7 @@ def members(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
 
 def show(name: Name, as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
     """Show one member and the photos the member was enrolled from."""
-    from facegallery import Gallery
-
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         member, faces = opened.member(name), opened.enrolled_faces(name)
     if as_json:
         from facegallery.cli.report import as_json as json_text
@@ -66,9 +63,7 @@ def show(name: Name, as_json: JsonOption = False, gallery: GalleryOption = None)
 
 def rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW")], gallery: GalleryOption = None) -> None:
     """Give a member another name."""
-    from facegallery import Gallery
-
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         old = opened.member(name).name
         renamed = opened.rename(name, new)
     say(f"{old} is now {renamed.name}.")
@@ -80,9 +75,7 @@ def forget(
     gallery: GalleryOption = None,
 ) -> None:
     """Remove a member for good: name, vectors, photo records, index entries. The photos themselves are not touched."""
-    from facegallery import Gallery
-
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         member = opened.member(name)
         if not yes:
             question = f"Forget {printable(member.name)} and all {member.n_templates} templates? This cannot be undone."

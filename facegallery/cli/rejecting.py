@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facegallery.cli.console import note, say, stdout, table
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption, PrecisionOption, RuntimeOption
 from facegallery.domain import Precision, Runtime, RuntimeChoice
 from facegallery.text import printable
@@ -34,10 +35,9 @@ def reject(
 
     The face's vector is kept for that, in the gallery, until 'facegallery rejections --undo N' or 'forget'.
     """
-    from facegallery import Gallery
     from facegallery.gallery.words import decision_words
 
-    with Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened:
+    with open_gallery(gallery, RuntimeChoice(runtime, precision)) as opened:
         kept = opened.reject(photo, member, face_number=face)
     which = f"Face {kept.number} of {photo}" if kept.n_faces > 1 else f"The face in {photo}"
     number = kept.rejection.rejection_id
@@ -54,11 +54,9 @@ def rejections(
     gallery: GalleryOption = None,
 ) -> None:
     """List the faces that were said not to be a member, or take one back."""
-    from facegallery import Gallery
-
     if undo is not None and (member is not None or as_json):
         raise typer.BadParameter("--undo goes alone.")
-    with Gallery.open(gallery) as opened:
+    with open_gallery(gallery) as opened:
         if undo is not None:
             back = opened.undo_rejection(undo)
             say(f"Taken back: the face in {back.photo_path} may be {back.member} again.")

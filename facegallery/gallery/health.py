@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ LIBRARIES = (
     "faiss-cpu",
     "sqlalchemy",
     "alembic",
+    "cryptography",
     "numpy",
     "openvino",
     "pillow",
@@ -52,17 +53,21 @@ class Finding:
         return {"what": self.what, "state": self.state, "ok": self.ok}
 
 
-def examine(folder: Path | None = None) -> list[Finding]:
+def examine(folder: Path | None = None, *, opening: Callable[[Path], Gallery] = Gallery.open) -> list[Finding]:
     """Look at the installation and at the gallery in the folder (default: this person's).
 
     What fails is a finding, and the rest is looked at all the same.
+
+    Args:
+        folder: The gallery's.
+        opening: Opens the gallery.
     """
     parts = {
         "versions": _versions(),
         "threads": _threads(),
         "runtime": _runtime(),
         "models": _models(),
-        "gallery": _gallery(folder),
+        "gallery": _gallery(folder or default_gallery_folder(), opening),
     }
     return [finding for what, findings in parts.items() for finding in _guarded(what, findings)]
 
@@ -116,18 +121,19 @@ def _models() -> Iterator[Finding]:
         yield Finding(f"model {check.name}", f"{check.path}: {check.detail}", ok=check.ok)
 
 
-def _gallery(folder: Path | None) -> Iterator[Finding]:
-    where = folder or default_gallery_folder()
+def _gallery(where: Path, opening: Callable[[Path], Gallery]) -> Iterator[Finding]:
     if not Gallery.exists(where):
         yield Finding("gallery", f"none in {where} yet: facegallery enroll DIR makes one")
         return
-    with Gallery.open(where) as gallery:
+    with opening(where) as gallery:
         yield from _opened_gallery(gallery)
 
 
 def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:
     health = gallery.health()
     yield Finding("gallery", f"{gallery.folder}, {health.n_members} members, {health.n_templates} templates")
+    encryption = gallery.encryption
+    yield Finding("encryption", "none" if encryption is None else f"by a {encryption.value}")
     yield Finding("schema", f"revision {health.schema_revision}, store revision {health.store_revision}")
     yield Finding("database", "; ".join(health.faults) or "passes its checks", ok=not health.faults)
     try:

@@ -17,11 +17,14 @@ from facegallery.domain import (
     Preparation,
     RuntimeChoice,
     ScoreRule,
+    Secret,
+    SecretKind,
     SkippedPhoto,
 )
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
 from facegallery.gallery.limits import limits_in_force, stale_words
 from facegallery.gallery.searches import Searches
+from facegallery.gallery.secrets import secret_from_environment
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
 from facegallery.weights.files import InstalledModel, ModelFiles
@@ -81,15 +84,25 @@ class OpenedGallery:
             raise GalleryUnavailable(path, error.strerror or str(error)) from error
 
     @classmethod
-    def open(cls: type[_Opened], folder: Path | str | None = None, *, runtime: RuntimeChoice = AUTOMATIC) -> _Opened:
+    def open(
+        cls: type[_Opened],
+        folder: Path | str | None = None,
+        *,
+        runtime: RuntimeChoice = AUTOMATIC,
+        secret: Secret | None = None,
+    ) -> _Opened:
         """Open an existing gallery, upgrading its database if it is older than the program (after a backup).
 
         Args:
             folder: The gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
             runtime: How the networks are to be run, when there is something for them to do.
+            secret: What an encrypted gallery is opened with; None takes what the environment names. A gallery that is
+                not encrypted needs none.
 
         Raises:
             GalleryNotFound: There is none in the folder.
+            KeyNeeded: It is encrypted, and there is no secret.
+            WrongKey: It is encrypted with another secret.
             GalleryTooNew: A later version of the program wrote it.
             GalleryDamaged: It is not a gallery's database.
             GalleryUnavailable: The folder cannot be read or written.
@@ -97,7 +110,8 @@ class OpenedGallery:
         path = _folder(folder)
         if not cls.exists(path):
             raise GalleryNotFound(path)
-        return cls._wired(path, Store.open(path / DATABASE_NAME), runtime)
+        store = Store.open(path / DATABASE_NAME, secret=secret or secret_from_environment())
+        return cls._wired(path, store, runtime)
 
     @classmethod
     def create(
@@ -107,6 +121,7 @@ class OpenedGallery:
         model: str | None = None,
         preparation: Preparation | None = None,
         runtime: RuntimeChoice = AUTOMATIC,
+        secret: Secret | None = None,
     ) -> _Opened:
         """Create an empty gallery on one model, which it keeps for life; one on that model that is there is opened.
 
@@ -116,9 +131,11 @@ class OpenedGallery:
             preparation: How a new gallery's faces are prepared for the embedder; None takes the model's usual way. A
                 gallery that is there keeps its own.
             runtime: How the networks are to be run.
+            secret: What the gallery is encrypted with; None for one that is not.
 
         Raises:
             ModelMismatch: There is a gallery already, on another model.
+            WrongKey: There is a gallery already that is not encrypted with this secret.
             GalleryUnavailable: The folder cannot be written.
             ModelNotFound: The model is unknown or its file is not here.
         """
@@ -126,7 +143,10 @@ class OpenedGallery:
         files = ModelFiles.default()
         installed = files.find(model or files.default_name())
         store = Store.create(
-            path / DATABASE_NAME, model=installed.identity, preparation=preparation or installed.spec.preparation
+            path / DATABASE_NAME,
+            model=installed.identity,
+            preparation=preparation or installed.spec.preparation,
+            secret=secret,
         )
         return cls._wired(path, store, runtime)
 
@@ -150,6 +170,21 @@ class OpenedGallery:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    # --- encryption ------------------------------------------------------------------------------------------------
+
+    @property
+    def encryption(self) -> SecretKind | None:
+        """What the gallery is encrypted with; None when it is not."""
+        return self._store.encryption()
+
+    def change_secret(self, old: Secret, new: Secret) -> None:
+        """Have another secret open the gallery from now on. Backups that are there still open with the old one.
+
+        Raises:
+            WrongKey: The old secret is not the gallery's, or the gallery is not encrypted.
+        """
+        self._store.change_secret(old, new)
 
     # --- the model -------------------------------------------------------------------------------------------------
 

@@ -121,6 +121,20 @@ class Store(MembersStore):
             raise
         return cls(engine, path, clock=clock)
 
+    def change_secret(self, old: Secret, new: Secret, *, cost: ScryptCost = USUAL_COST) -> None:
+        """Have another secret open the gallery from now on; what is sealed stays as it is.
+
+        Raises:
+            WrongKey: The old secret is not the gallery's, or the gallery is not encrypted.
+            StillInTheLog: It is changed, but the old way to the key could not be overwritten yet.
+        """
+        with self._write() as connection:
+            data_key = keys.data_key_of(connection, self._path, old)
+            if data_key is None:
+                raise WrongKey(self._path, "the gallery is not encrypted")
+            keys.keep_key(connection, data_key, new, cost=cost, now=self._clock())
+        self._empty_log()
+
     def __enter__(self) -> Store:
         return self
 

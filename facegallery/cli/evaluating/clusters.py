@@ -9,6 +9,7 @@ import typer
 
 from facegallery.cli.console import DONE, ERROR, INTERRUPTED, SOME_SKIPPED, advance, note, progress, stoppable
 from facegallery.cli.evaluating.output import MarkdownOption, OutOption, tell
+from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import (
     GalleryOption,
     JoinOption,
@@ -40,7 +41,6 @@ def clusters(
 
     All faces are grouped, whoever 'identify' says they are; those that are alone in their photo are scored.
     """
-    from facegallery import Gallery
     from facegallery.evaluation.clusters import report_on
     from facegallery.walk import find_photos, member_folders
 
@@ -50,7 +50,7 @@ def clusters(
         entry.absolute(): person for person, entries in of_person for entry in entries if isinstance(entry, Path)
     }
     with (
-        Gallery.open(gallery, runtime=RuntimeChoice(runtime, precision)) as opened,
+        open_gallery(gallery, RuntimeChoice(runtime, precision)) as opened,
         progress("Looking at photos", len(found)) as bar,
         stoppable() as stop,
     ):
