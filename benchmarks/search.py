@@ -296,7 +296,7 @@ def _in_turns(ways: dict[str, Callable[[Vectors], object]], probes: Vectors) -> 
 
 def _forget(folder: Path, store: Store, member: str) -> None:
     with forgetting(folder / INDEX_NAME, store) as bury:
-        bury(store.forget(member))
+        bury(store.forget(member).template_ids)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,33 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_private_file(path: Path) -> None:
+    """Make the folder and an empty file, readable by this person alone whatever the umask; keep what is there."""
+    try:
+        path.parent.mkdir(parents=True, mode=0o700)
+        path.parent.chmod(0o700)
+    except FileExistsError:
+        pass
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    except FileExistsError:
+        return
+    os.close(descriptor)
+    path.chmod(0o600)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only this person may read; one that is there is not overwritten.
+
+    Raises:
+        FileExistsError: There is such a file.
+        OSError: It cannot be written.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 if sys.platform == "win32":
     import msvcrt
 

@@ -19,6 +19,7 @@
     │   ├── WrongKey            the secret is not the gallery's
     │   ├── GalleryUnavailable  the folder cannot be read or written, or is locked for too long
     │   ├── StillInTheLog       rows are removed, but another program keeps the log from being emptied
+    │   ├── BackupRefused       a backup that cannot be written there, or a file that cannot be restored
     │   ├── MemberNotFound
     │   ├── PhotoNotEnrolled    no face of this photo is in the gallery
     │   ├── MemberExists
@@ -298,9 +299,24 @@ class StillInTheLog(GalleryError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"What was to be removed is removed, but another program is reading {path}, and its bytes are still in "
-            f"{path.name}-wal. They go when the last program that uses the gallery is closed: close it, then run "
-            "'facegallery members'."
+            f"What was to be removed is removed, but another program is using {path}, and bytes of it are still in "
+            f"the files beside it. Close that program, then run 'facegallery compact'; any other command that opens "
+            "the gallery does the same when it can."
+        )
+        self.path = path
+
+
+class BackupRefused(GalleryError):
+    """A backup that cannot be written where it should be, or a file that cannot be restored.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            f"{path}: {detail}. Nothing was changed. 'facegallery backup FILE' writes a new one; those in the "
+            "gallery's folder are named '*.backup-*'."
         )
         self.path = path
 

@@ -71,7 +71,8 @@ def enroll(store: Store, *names: str) -> None:
 
 def forget(store: Store, folder: Path, name: str, limit: int = EXACT) -> None:
     with forgetting(folder, store, limit=limit) as bury:
-        bury(store.forget(name))
+        bury(store.forget(name).template_ids)
+    assert store.erase()
 
 
 def answers(index: VectorIndex, store: Store, probes: Sequence[str]) -> list[list[tuple[str, float]]]:
@@ -680,7 +681,7 @@ def test_a_reader_waits_for_a_stamp_that_is_about_to_come(store: Store, folder: 
     stamp = IndexFolder(folder).stamp()
     assert stamp is not None
     with IndexFolder(folder).writing() as writer:
-        removed = store.forget("Person5")
+        removed = store.forget("Person5").template_ids
         buried = writer.bury(stamp, removed)
         coming = Timer(0.03, lambda: writer.publish(buried, store.tail(buried.last_id).last_added))
         coming.start()
@@ -694,7 +695,7 @@ def test_a_reader_that_meets_a_forgetting_half_way_uses_the_files(store: Store, 
     """Rows gone from the store and not yet from the files, the lock held: nobody who is left is missing."""
     open_index(folder, store, limit=CODES)
     with forgetting(folder, store, limit=CODES) as bury:
-        removed = store.forget("Person5")
+        removed = store.forget("Person5").template_ids
         index = open_index(folder, store, limit=CODES)
         assert isinstance(index.base, CodeRows)
         assert answers(index, store, NAMES) == expected(store, NAMES)

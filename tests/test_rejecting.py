@@ -324,6 +324,7 @@ def test_forget_and_take_back_leave_no_byte(store: Store, path: Path) -> None:
         store.take_back(2)
         assert undone not in everything()  # at once, not when the gallery is closed
         store.forget("Ada")
+        assert store.erase()
         assert of_ada not in everything()
         assert [each.member for each in store.rejections()] == ["Bea"]
         assert store.check() == []
@@ -335,18 +336,28 @@ def test_forget_and_take_back_leave_no_byte(store: Store, path: Path) -> None:
     assert b"f" * 64 in left
 
 
-def test_a_forgotten_member_s_face_is_in_no_rejection_of_others(store: Store, path: Path) -> None:
-    """Of a face that was enrolled and is forgotten nothing is left that was said of it; other faces' stay."""
+def test_a_forgotten_member_s_photo_is_in_no_rejection_of_others(store: Store, path: Path) -> None:
+    """Nothing is left that was said of a forgotten face, nor of others in its photo, since that would keep its path.
+
+    A photo in which somebody else is enrolled stays the gallery's, and so does what was said of faces in it.
+    """
     with store:
         known, other = face(3), face(0)
         store.enroll("Cyrus", photo("g"), face=known, model=MODEL)
         store.reject("Ada", photo("g"), face=known, model=MODEL)
         elsewhere = replace(other, face=replace(other.face, box_xyxy=(500.0, 500.0, 560.0, 560.0)))
         store.reject("Bea", photo("g"), face=elsewhere, model=MODEL)
-        store.forget("Cyrus")
-        assert [each.member for each in store.rejections()] == ["Bea"]
+        store.enroll("Dan", photo("h"), face=face(5), model=MODEL)
+        store.enroll("Cyrus", photo("h"), face=replace(face(6), face=elsewhere.face), model=MODEL)
+        store.reject("Bea", photo("h"), face=face(5), model=MODEL)
+        removed = store.forget("Cyrus")
+        assert store.erase()
+        assert [(each.member, each.content_hash) for each in store.rejections()] == [("Bea", "h" * 64)]
         left = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert removed.counts["rejections"] == 2
+    assert removed.traces.content_hashes == ("g" * 64,)
     assert known.embedding.tobytes() not in left
+    assert b"g" * 64 not in left
 
 
 def test_a_rejection_goes_by_the_member_and_not_by_the_name(store: Store) -> None:

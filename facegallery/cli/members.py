@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ import typer
 from facegallery.cli.console import ERROR, confirmed, note, say, stdout, table
 from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
+from facegallery.disk import write_private
+from facegallery.domain import Member
 from facegallery.text import printable
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A member's name; upper and lower case are the same.")]
@@ -72,17 +75,39 @@ def rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW")], galle
 def forget(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    keep_backups: Annotated[
+        bool, typer.Option("--keep-backups", help="Leave the backups in the gallery's folder, which hold the member.")
+    ] = False,
+    certificate: Annotated[
+        Path | None,
+        typer.Option("--certificate", metavar="FILE", help="Write what was removed, without saying who it was."),
+    ] = None,
     gallery: GalleryOption = None,
 ) -> None:
-    """Remove a member for good: name, vectors, photo records, index entries. The photos themselves are not touched."""
+    """Remove a member for good, from every file of the gallery. The photos themselves are not touched."""
+    if certificate is not None and certificate.exists():
+        raise typer.BadParameter(f"There is a {certificate} already.", param_hint="--certificate")
     with open_gallery(gallery) as opened:
-        member = opened.member(name)
-        if not yes:
-            question = f"Forget {printable(member.name)} and all {member.n_templates} templates? This cannot be undone."
-            if not confirmed(question, otherwise="to forget without being asked: --yes"):
-                note("Nothing was forgotten.")
-                raise typer.Exit(ERROR)
-        removed, backups = opened.forget(name), opened.backups()
-    say(f"Forgot {member.name}: {removed} template{'s' * (removed != 1)} removed.")
-    for backup in backups:
-        note(f"A backup from an upgrade still holds who was enrolled then; remove it if you need it no more: {backup}")
+        member, backups = opened.member(name), [] if keep_backups else opened.backups()
+        if not yes and not _confirmed(member, len(backups)):
+            note("Nothing was forgotten.")
+            raise typer.Exit(ERROR)
+        removed = opened.forget(name, keep_backups=keep_backups)
+        if certificate is not None:
+            write_private(certificate, opened.certificate(removed))
+        kept, others = opened.backups(), opened.other_backups()
+    n = len(removed.template_ids)
+    gone = f", and {len(backups)} backup{'s' * (len(backups) != 1)}" if backups else ""
+    say(f"Forgot {member.name}: {n} template{'s' * (n != 1)} removed{gone}.")
+    for backup in (*kept, *others):
+        note(f"A backup still holds who was enrolled then; remove it if you need it no more: {backup}")
+    if certificate is not None:
+        say(f"Certificate: {certificate}")
+
+
+def _confirmed(member: Member, n_backups: int) -> bool:
+    backups = f" with {n_backups} backup{'s' * (n_backups != 1)} of the gallery" if n_backups else ""
+    question = (
+        f"Forget {printable(member.name)} and all {member.n_templates} templates{backups}? This cannot be undone."
+    )
+    return confirmed(question, otherwise="to forget without being asked: --yes")

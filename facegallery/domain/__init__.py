@@ -18,6 +18,7 @@ from facegallery.domain.decisions import (
     StrangerRate,
     Verdict,
 )
+from facegallery.domain.forgetting import Removal, Traces
 from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
@@ -78,6 +79,7 @@ __all__ = [
     "Precision",
     "Preparation",
     "Rejection",
+    "Removal",
     "Runtime",
     "RuntimeChoice",
     "ScoreRule",
@@ -89,6 +91,7 @@ __all__ = [
     "TemplateSet",
     "TemplateSource",
     "TemplateTail",
+    "Traces",
     "VectorIndex",
     "Vectors",
     "Verdict",

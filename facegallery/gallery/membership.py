@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
 
-from facegallery.domain import EnrolledFace, Member, TemplateSet
+from facegallery.domain import EnrolledFace, Member, Removal, TemplateSet
 from facegallery.errors import StillInTheLog
+from facegallery.gallery.erasing import certificate, finish, remove, search
 from facegallery.gallery.opened import OpenedGallery
-from facegallery.settings import INDEX_NAME
+from facegallery.settings import DATABASE_NAME, INDEX_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +74,46 @@ class MembersGallery(OpenedGallery):
         """Give a member another name. Raises MemberNotFound, MemberExists or BadName."""
         return self._store.rename(old, new)
 
-    def forget(self, name: str) -> int:
-        """Remove a member with all vectors, faces and photo records, from the index too.
+    def forget(self, name: str, *, keep_backups: bool = False) -> Removal:
+        """Remove a member for good: name, vectors, faces and photo records, from every file of the gallery.
 
-        A calibrated threshold stays; what it says of strangers goes, until the gallery is calibrated again.
+        A calibrated threshold stays; what it says of strangers goes, until the gallery is calibrated again. Backups in
+        the gallery's folder hold who was enrolled then, and are removed.
 
-        Returns:
-            How many templates were removed.
+        Args:
+            name: Any spelling of the member's name.
+            keep_backups: Leave the backups.
 
         Raises:
             MemberNotFound: No such member.
-            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+            StillInTheLog: The rows are removed, but another program keeps their bytes from being removed everywhere.
             GalleryUnavailable: The gallery cannot be written.
         """
-        return self._buried(self._store.templates(name).ids.tolist(), lambda: self._store.forget(name))
+        ids = self._store.templates(name).ids.tolist()
+        return remove(self.folder, self._store, ids, lambda: self._store.forget(name, keep_backups=keep_backups))
 
-    def _buried(self, ids: Sequence[int], remove: Callable[[], tuple[int, ...]]) -> int:
-        """Remove templates from the store and from the index; returns how many they were."""
-        from facegallery.index.opening import forgetting
+    def finish_erasure(self) -> None:
+        """Do what was left to be done for somebody who was forgotten, and write the database anew.
 
-        with forgetting(self.folder / INDEX_NAME, self._store) as bury:
-            try:
-                removed = remove()
-            except StillInTheLog:
-                bury(ids)  # the rows are gone all the same
-                raise
-            bury(removed)
-        return len(removed)
+        Raises:
+            StillInTheLog: Another program is in the way.
+        """
+        if not finish(self.folder, self._store) or not self._store.erase():
+            raise StillInTheLog(self.folder / DATABASE_NAME)
+
+    def certificate(self, removed: Removal) -> str:
+        """What was removed, as JSON, without saying who it was: counts, hashes, time, and what a search for it finds.
+
+        Args:
+            removed: From :meth:`forget`.
+        """
+        remaining = [member.name for member in self._store.members()]
+        remaining += [str(face.photo_path) for face in self._store.enrolled_faces()]
+        searched = search(self.folder, removed, (os.fsencode(text) for text in remaining))
+        at = datetime.now(timezone.utc)
+        return certificate(self._store.gallery_id(), removed, searched, backups=self.backups(), at=at)
+
+    # --- wrong photos ----------------------------------------------------------------------------------------------
 
     def move_templates(self, moves_to: Mapping[int, str]) -> int:
         """Give templates to other members, all or none; a member left without any is gone. The index holds as it is.
@@ -120,7 +137,8 @@ class MembersGallery(OpenedGallery):
             How many were there.
 
         Raises:
-            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+            StillInTheLog: The rows are removed, but another program keeps their bytes from being removed everywhere.
             GalleryUnavailable: The gallery cannot be written.
         """
-        return self._buried(template_ids, lambda: self._store.remove_templates(template_ids))
+        removing = partial(self._store.remove_templates, template_ids)
+        return len(remove(self.folder, self._store, template_ids, removing).template_ids)

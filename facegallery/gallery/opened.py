@@ -22,6 +22,7 @@ from facegallery.domain import (
     SkippedPhoto,
 )
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
+from facegallery.gallery.erasing import backups_in, finish
 from facegallery.gallery.limits import limits_in_force, stale_words
 from facegallery.gallery.searches import Searches
 from facegallery.gallery.secrets import secret_from_environment
@@ -31,6 +32,7 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
     from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
+    from facegallery.gallery.checking import Report
     from facegallery.gallery.pipeline import Analysis
 
 _Opened = TypeVar("_Opened", bound="OpenedGallery")
@@ -157,6 +159,7 @@ class OpenedGallery:
 
             return load_analyzer(model, runtime, store.preparation())
 
+        finish(folder, store, wait=False)
         return cls(folder, store=store, models=ModelFiles.default(), load_analyzer=load, runtime=runtime)
 
     def close(self) -> None:
@@ -294,8 +297,28 @@ class OpenedGallery:
         return analysis_of(n_photos, job, lambda paths: self.analyzer.analyze_files(paths))
 
     def backups(self) -> list[Path]:
-        """Backups that were made when an older gallery was upgraded. They hold who was enrolled then."""
-        return sorted(self.folder.glob(f"{DATABASE_NAME}.backup-*"))
+        """Backups in the gallery's folder, oldest first. They hold who was enrolled then."""
+        return backups_in(self.folder)
+
+    def other_backups(self) -> list[Path]:
+        """Backups that were written outside of the gallery's folder, as far as they are still there."""
+        return [path for path in self._store.remembered_backups() if path.exists()]
+
+    def back_up(self, path: Path | None = None) -> Path:
+        """Write a backup; see :func:`facegallery.gallery.backing_up.back_up`."""
+        from facegallery.gallery.backing_up import back_up
+
+        return back_up(self.folder, self._store, path)
+
+    def check(self) -> Report:
+        """Look at everything that the gallery keeps; see :func:`facegallery.gallery.checking.check_gallery`."""
+        from facegallery.gallery.checking import check_gallery
+
+        return check_gallery(self.folder, self._store)
+
+    def size_bytes(self) -> int:
+        """Size of all files of the gallery."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def refresh_index(self) -> None:
         """Append what was enrolled to the index files, so that the next command need not read it from the database."""

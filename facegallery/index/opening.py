@@ -119,7 +119,7 @@ def refresh(path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT) -> 
 
 @contextmanager
 def forgetting(
-    path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT
+    path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT, wait_s: float = FORGET_WAIT_S
 ) -> Iterator[Callable[[Sequence[int]], None]]:
     """Keep every other writer out while templates are removed from the store, then bury them in the files.
 
@@ -133,7 +133,7 @@ def forgetting(
     """
     folder = IndexFolder(path)
     try:
-        with folder.writing(wait_s=FORGET_WAIT_S) as writer:
+        with folder.writing(wait_s=wait_s) as writer:
             stamp = _fitting(folder, source)
             if stamp is None:
                 writer.clear()  # whoever is in it may be the one to be forgotten

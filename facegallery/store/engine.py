@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
@@ -95,15 +96,44 @@ def prefer_wal(engine: Engine, path: Path) -> None:
                 time.sleep(RETRY_PAUSE_S)
 
 
-def checkpoint(engine: Engine, path: Path) -> bool:
+def checkpoint(engine: Engine, path: Path, *, wait: bool = True) -> bool:
     """Carry the write-ahead log into the database and empty it, so that nothing removed lingers in it.
 
     Returns:
-        Whether it was emptied: not while somebody else reads the gallery for longer than ``BUSY_TIMEOUT_S``.
+        Whether it was emptied: not while somebody else reads the gallery for longer than ``BUSY_TIMEOUT_S``, or at all
+        without ``wait``.
     """
-    with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+    with sqlite_errors(path), _alone(engine, wait=wait) as cursor:
         (is_busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not is_busy
+
+
+def vacuum(engine: Engine, path: Path, *, wait: bool = True) -> bool:
+    """Write the database anew, so that no page holds anything but present rows; takes as much room again.
+
+    Returns:
+        Whether it was: not while somebody else writes the gallery for longer than ``BUSY_TIMEOUT_S``, or at all without
+        ``wait``.
+    """
+    with sqlite_errors(path), _alone(engine, wait=wait) as cursor:
+        try:
+            cursor.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "in progress" in str(error):
+                return False
+            raise
+        return True
+
+
+@contextmanager
+def _alone(engine: Engine, *, wait: bool) -> Iterator[DBAPICursor]:
+    """A cursor outside of any transaction."""
+    with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S if wait else 0:.0f}")
+        try:
+            yield cursor
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
 
 
 @contextmanager
@@ -130,12 +160,12 @@ def sqlite_errors(path: Path) -> Iterator[None]:
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
     """A plain connection that cannot change the file."""
-    return sqlite3.connect(_uri(path, "ro"), uri=True, timeout=BUSY_TIMEOUT_S)
+    return sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=BUSY_TIMEOUT_S)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        _uri(path, "rw"),
+        database_uri(path, "rw"),
         uri=True,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
@@ -150,7 +180,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _uri(path: Path, mode: str) -> str:
+def database_uri(path: Path, mode: str) -> str:
+    """How SQLite is told of a file, whose name may be any bytes, and of what may be done with it (``ro``, ``rw``)."""
     return f"file:{quote(bytes(path.absolute()))}?mode={mode}"  # bytes: a folder's name need not be valid text
 
 

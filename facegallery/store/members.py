@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from facegallery.domain import Member
+from facegallery.domain import Member, Removal
 from facegallery.errors import MemberExists, SaidNotToBe
-from facegallery.store import calibrations, moves, rejections, rows
+from facegallery.store import calibrations, erasure, moves, rejections, rows
 from facegallery.store.names import clean_name
 from facegallery.store.writing import WritableStore
 
@@ -32,31 +32,32 @@ class MembersStore(WritableStore):
             rows.grow_revision(connection)
             return rows.member_of(connection, member_id)
 
-    def forget(self, name: str) -> tuple[int, ...]:
+    def forget(self, name: str, *, keep_backups: bool = False) -> Removal:
         """Remove a member with all templates and faces, and the photos in which no other member's face is enrolled.
 
         Of a calibration the numbers that are of single photos go too; its threshold, which is of the group, stays. So
         do rejections that are of the member's own faces, whoever it was said that they are not.
 
-        Removed bytes are overwritten in the database (``secure_delete``), and the write-ahead log is emptied, for which
-        this waits until other processes have ended the reading they are at.
+        Removed bytes are overwritten in the database; ``erase`` sees to copies of them, and the store remembers that it
+        is to be called.
 
-        Returns:
-            The ids of the templates that were removed, ascending.
+        Args:
+            name: Any spelling of the member's name.
+            keep_backups: Leave backups that hold the member.
 
         Raises:
             MemberNotFound: There is no such member.
             BadName: No member can have this name.
-            StillInTheLog: The rows are removed, but the log could not be emptied.
         """
         with self._write() as connection:
             member_id = rows.member_id_of(connection, name)
+            watch = erasure.Watch(connection, rows.template_ids_of(connection, member_id), member_id)
             rejections.forget_faces(connection, member_id)
-            removed = rows.delete_member(connection, member_id)
+            rows.delete_member(connection, member_id)
             calibrations.forget_photos(connection)
+            erasure.begin(connection, keep_backups=keep_backups)
             rows.grow_revision(connection)
-        self._empty_log()
-        return removed
+            return watch.removal()
 
     def move_templates(self, moves_to: Mapping[int, str]) -> tuple[int, ...]:
         """Give templates to other members, who are there already; a member left without a template is gone.
@@ -83,20 +84,15 @@ class MembersStore(WritableStore):
                 rows.grow_revision(connection)
             return moved
 
-    def remove_templates(self, template_ids: Sequence[int]) -> tuple[int, ...]:
+    def remove_templates(self, template_ids: Sequence[int]) -> Removal:
         """Remove templates as ``forget`` removes a member's; a member left without a template is gone.
 
-        Returns:
-            The ids of those that were there, ascending.
-
-        Raises:
-            StillInTheLog: The rows are removed, but the log could not be emptied.
+        Backups stay: wrong photos are no wish to be forgotten.
         """
         with self._write() as connection:
-            removed = moves.remove(connection, template_ids)
-            if removed:
+            watch = erasure.Watch(connection, template_ids)
+            if moves.remove(connection, template_ids):
                 calibrations.forget_photos(connection)
+                erasure.begin(connection, keep_backups=True)
                 rows.grow_revision(connection)
-        if removed:
-            self._empty_log()
-        return removed
+            return watch.removal()

@@ -44,6 +44,11 @@ class ReadableStore:
         with self._read() as connection:
             return rows.gallery_model(connection, self._path)[1]
 
+    def gallery_id(self) -> str:
+        """What the gallery is known by, whatever folder it is in: 32 hexadecimal digits."""
+        with self._read() as connection:
+            return rows.gallery_id(connection)
+
     def encryption(self) -> SecretKind | None:
         """What the gallery is encrypted with; None when it is not."""
         with self._read() as connection:

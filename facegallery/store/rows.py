@@ -89,6 +89,11 @@ def gallery_model(connection: Connection, path: Path) -> tuple[int, ModelIdentit
     return row.id, ModelIdentity(row.name, row.fingerprint)
 
 
+def gallery_id(connection: Connection) -> str:
+    """What the gallery is known by, whatever folder it is in."""
+    return connection.execute(select(SettingsRow.gallery_id)).scalar_one()
+
+
 def preparation(connection: Connection) -> Preparation:
     """How the gallery's faces are prepared for the embedder."""
     return Preparation(connection.scalar(select(SettingsRow.preparation)))
@@ -364,18 +369,21 @@ def _read(connection: Connection, found: Sequence[Row[int, str, bytes, int, int,
     )
 
 
-def delete_member(connection: Connection, member_id: int) -> tuple[int, ...]:
-    """Remove a member, the faces and templates, and photos left without a face; returns the template ids, ascending."""
-    theirs = TemplateRow.member_id == member_id
-    removed = tuple(connection.scalars(select(TemplateRow.id).where(theirs).order_by(TemplateRow.id)))
-    faces = select(TemplateRow.face_id).where(theirs)
+def template_ids_of(connection: Connection, member_id: int) -> Sequence[int]:
+    """The ids of a member's templates, ascending."""
+    theirs = select(TemplateRow.id).where(TemplateRow.member_id == member_id)
+    return connection.scalars(theirs.order_by(TemplateRow.id)).all()
+
+
+def delete_member(connection: Connection, member_id: int) -> None:
+    """Remove a member, the faces and templates, and photos left without a face."""
+    faces = select(TemplateRow.face_id).where(TemplateRow.member_id == member_id)
     photos = connection.scalars(select(FaceRow.photo_id).where(FaceRow.id.in_(faces)).distinct()).all()
     connection.execute(delete(FaceRow).where(FaceRow.id.in_(faces)))  # the templates go with their faces
     connection.execute(delete(MemberRow).where(MemberRow.id == member_id))
     in_use = select(FaceRow.id).where(FaceRow.photo_id == PhotoRow.id).exists()
     theirs_only = delete(PhotoRow).where(PhotoRow.id.in_(select(_WANTED.c.value)), ~in_use)
     connection.execute(theirs_only, {"ids": json.dumps(list(photos))})
-    return removed
 
 
 def insert_row(connection: Connection, table: type[Base], **values: object) -> int:

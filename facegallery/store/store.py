@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import TracebackType
 
 from sqlalchemy import Engine, update
 
+from facegallery.disk import make_private_file
 from facegallery.domain import (
     Calibration,
     EmbeddedFace,
@@ -23,7 +23,9 @@ from facegallery.domain import (
 from facegallery.errors import GalleryNotFound, WrongKey
 from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
 from facegallery.store import calibrations, keys, rejections, rows
+from facegallery.store.backups import BackupStore
 from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
+from facegallery.store.erasure import ErasingStore
 from facegallery.store.members import MembersStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.names import clean_name
@@ -33,7 +35,7 @@ from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
 
 
-class Store(MembersStore):
+class Store(MembersStore, ErasingStore, BackupStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
@@ -71,7 +73,7 @@ class Store(MembersStore):
             WrongKey: There is a gallery already, which is not encrypted with this secret.
         """
         with sqlite_errors(path):
-            _make_private_file(path)
+            make_private_file(path)
         engine = open_engine(path)
         try:
             _lay_out(engine, path, _New(model, preparation, secret, cost, clock()))
@@ -247,21 +249,6 @@ class Store(MembersStore):
         with self._write() as connection:
             moved = update(PhotoRow).where(PhotoRow.content_hash == content_hash).values(path=path.absolute())
             connection.execute(moved)
-
-
-def _make_private_file(path: Path) -> None:
-    """Make the folder and an empty file, readable by this person alone whatever the umask; keep what is there."""
-    try:
-        path.parent.mkdir(parents=True, mode=0o700)
-        path.parent.chmod(0o700)
-    except FileExistsError:
-        pass
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    except FileExistsError:
-        return
-    os.close(descriptor)
-    path.chmod(0o600)
 
 
 @dataclass(frozen=True, slots=True)

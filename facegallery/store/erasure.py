@@ -1,0 +1,147 @@
+"""Removing for good: rows are taken out in one transaction that also says so, and their bytes in the steps after it.
+
+``secure_delete`` overwrites removed rows with zeros, but the write-ahead log keeps pages as they were, and a page that
+SQLite has rewritten may keep what lay between its rows. So the database is written anew (VACUUM) and the log emptied.
+Until that is done ``gallery_settings.erasure`` says so: whoever opens the gallery next goes on with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Text, bindparam, delete, func, select, type_coerce, update
+
+from facegallery.domain import Removal, Traces
+from facegallery.store.engine import checkpoint, vacuum
+from facegallery.store.tables import (
+    MEMBER_NAME,
+    Base,
+    FaceRow,
+    MemberRow,
+    PhotoRow,
+    RejectionRow,
+    SettingsRow,
+    TemplateRow,
+)
+from facegallery.store.vectors import open_vector
+from facegallery.store.writing import WritableStore
+
+ALL, ALL_BUT_BACKUPS = "all", "all but backups"
+
+
+class ErasingStore(WritableStore):
+    """What is left to do after rows were removed for good."""
+
+    def erasure(self) -> str | None:
+        """What is not done yet: ``all``, ``all but backups``, or None."""
+        with self._read() as connection:
+            return connection.scalar(select(SettingsRow.erasure))
+
+    def erase(self, *, wait: bool = True) -> bool:
+        """Write the database anew without what was removed, empty the log, and say that it is done.
+
+        Args:
+            wait: Wait for other programs; else give up at once when they are in the way.
+
+        Returns:
+            Whether all is done: not while somebody else reads or writes the gallery for too long.
+
+        Raises:
+            GalleryUnavailable: The disk has no room for a second copy of the database; what was removed is overwritten
+                in it all the same, and the log still holds it.
+        """
+        state = self.state()
+        done = vacuum(self._engine, self._path, wait=wait) and checkpoint(self._engine, self._path, wait=wait)
+        if not done:
+            return False
+        with self._write() as connection:
+            # Somebody else may have been forgotten meanwhile: then that is for whoever removed them to finish.
+            finished = update(SettingsRow).where(SettingsRow.state == state).values(erasure=None)
+            connection.execute(finished)
+        return checkpoint(self._engine, self._path, wait=wait)
+
+
+def begin(connection: Connection, *, keep_backups: bool) -> None:
+    """Say, in the transaction that removes, that bytes are left to be removed."""
+    what = ALL_BUT_BACKUPS if keep_backups else ALL
+    unless = SettingsRow.erasure.is_(None) | (SettingsRow.erasure != ALL)  # what was promised before is kept
+    connection.execute(update(SettingsRow).where(unless).values(erasure=what))
+
+
+class Watch:
+    """Looks at what is about to be removed, and then at what went."""
+
+    def __init__(self, connection: Connection, template_ids: Sequence[int], member_id: int | None = None) -> None:
+        """Look before anything is removed.
+
+        Args:
+            connection: In the transaction that removes.
+            template_ids: The templates that will go.
+            member_id: The member who will go, if one does.
+        """
+        self._connection = connection
+        self._before = _counts(connection)
+        self._texts = [] if member_id is None else _names(connection, member_id)
+        wanted = {"ids": json.dumps(list(template_ids))}
+        self._template_ids: list[int] = []
+        self._vectors: list[bytes] = []
+        for row in connection.execute(_VECTORS, wanted):
+            self._template_ids.append(row.id)
+            self._texts.append(row.vector)
+            self._vectors.append(open_vector(connection, row.vector, face_id=row.face_id, member_id=row.member_id))
+        self._photos = {row.id: row for row in connection.execute(_PHOTOS, wanted)}
+
+    def removal(self) -> Removal:
+        """Look again: what went. Of photos that went, rejections of other faces go too: they hold the photo's path."""
+        there = set(self._connection.scalars(select(PhotoRow.id)))
+        gone = [photo for key, photo in self._photos.items() if key not in there]
+        hashes = tuple(photo.content_hash for photo in gone)
+        for content_hash in hashes:
+            self._connection.execute(delete(RejectionRow).where(RejectionRow.content_hash == content_hash))
+        texts = [*self._texts]
+        for photo in gone:
+            texts += [
+                os.fsencode(photo.path),
+                photo.content_hash.encode(),
+                _raw(photo.kept_path),
+                _raw(photo.kept_hash),
+            ]
+        left = _counts(self._connection)
+        counts = {table: n - left[table] for table, n in self._before.items() if n != left[table]}
+        traces = Traces(tuple(self._vectors), hashes, tuple(dict.fromkeys(texts)))
+        return Removal(tuple(sorted(self._template_ids)), counts, traces)
+
+
+_KEEPS_NOBODY = {"journal", "gallery_settings", "models", "calibration", "encryption"}
+_THESE = TemplateRow.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
+_VECTORS = select(TemplateRow.id, TemplateRow.vector, TemplateRow.face_id, TemplateRow.member_id).where(_THESE)
+_PHOTOS = (
+    select(
+        PhotoRow.id,
+        PhotoRow.path,
+        PhotoRow.content_hash,
+        type_coerce(PhotoRow.path, Text).label("kept_path"),
+        type_coerce(PhotoRow.content_hash, Text).label("kept_hash"),
+    )
+    .join(FaceRow, FaceRow.photo_id == PhotoRow.id)
+    .join(TemplateRow, TemplateRow.face_id == FaceRow.id)
+    .where(_THESE)
+)
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    tables = {name: table for name, table in Base.metadata.tables.items() if name not in _KEEPS_NOBODY}
+    return {name: connection.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()}
+
+
+def _names(connection: Connection, member_id: int) -> list[bytes]:
+    """The member's name as somebody could read it, and as it is kept."""
+    kept = (MemberRow.name.label("kept"), type_coerce(MemberRow.name_key, Text).label("kept_key"))
+    row = connection.execute(select(MEMBER_NAME, MemberRow.name_key, *kept).where(MemberRow.id == member_id)).one()
+    return [_raw(text) for text in (row.name, row.name_key, row.kept, row.kept_key)]
+
+
+def _raw(kept: str | bytes) -> bytes:
+    return kept.encode() if isinstance(kept, str) else kept
