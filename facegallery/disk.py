@@ -1,4 +1,4 @@
-"""What files ask of the disk: a hash, a write that lasts, and a place that one process holds at a time."""
+"""What files ask of the disk: a hash, a write that lasts, to be their owner's alone, to be held by one process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
+_OWNER_ALONE = 0o600
+_AS_IT_IS = os.O_BINARY if sys.platform == "win32" else 0
 
 
 def hash_file(path: Path) -> str:
@@ -28,6 +30,32 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def create_private(path: Path, flags: int = 0) -> int:
+    """Open a file for reading and writing, made if need be; only its owner may read it, whatever the umask.
+
+    Args:
+        path: The file.
+        flags: More of ``os.open``'s: ``O_EXCL`` for one that must not be there, ``O_TRUNC`` to empty one that is.
+
+    Returns:
+        A descriptor; to be closed.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _AS_IT_IS | flags, _OWNER_ALONE)
+    if sys.platform != "win32":
+        os.fchmod(descriptor, _OWNER_ALONE)  # the umask may have taken more, and a file that was there may have more
+    return descriptor
+
+
+def overwrite(path: Path) -> None:
+    """Overwrite all of a file with zeros, as far as the file system and the disk write where it lies."""
+    left = path.stat().st_size
+    with path.open("r+b") as file:
+        while left > 0:
+            left -= file.write(bytes(min(left, _CHUNK_BYTES)))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 if sys.platform == "win32":
