@@ -9,7 +9,6 @@ from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
 _OWNER_ALONE = 0o600
-_AS_IT_IS = os.O_BINARY if sys.platform == "win32" else 0
 
 
 def hash_file(path: Path) -> str:
@@ -42,7 +41,7 @@ def create_private(path: Path, flags: int = 0) -> int:
     Returns:
         A descriptor; to be closed.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _AS_IT_IS | flags, _OWNER_ALONE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _UNTRANSLATED | flags, _OWNER_ALONE)
     if sys.platform != "win32":
         os.fchmod(descriptor, _OWNER_ALONE)  # the umask may have taken more, and a file that was there may have more
     return descriptor
@@ -61,12 +60,16 @@ def overwrite(path: Path) -> None:
 if sys.platform == "win32":
     import msvcrt
 
+    _UNTRANSLATED = os.O_BINARY
+
     def lock(descriptor: int) -> None:
         """Take an open file for this process or raise OSError at once; closing it, or a crash, gives it back."""
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
+
+    _UNTRANSLATED = 0
 
     def lock(descriptor: int) -> None:
         """Take an open file for this process or raise OSError at once; closing it, or a crash, gives it back."""
