@@ -115,7 +115,8 @@ class IndexWriter:
         self._slots = slots
 
     def clear(self) -> None:
-        """Remove everything but the lock."""
+        """Remove everything but the lock; the stamp first, so that nobody is sent to files that go."""
+        (self._path / STAMP_NAME).unlink(missing_ok=True)
         self.tidy(None)
 
     def tidy(self, stamp: BaseStamp | None) -> None:
