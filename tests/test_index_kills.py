@@ -133,22 +133,24 @@ def looked_at(nursery: Nursery, step: str, gallery: Path, key: str, limit: int, 
         yield {file.name: file.read_bytes() for file in taken.iterdir()}
 
 
-def with_half_writes(states: Iterator[State]) -> Iterator[State]:
-    """Each state once, and before it those in which half of what was written since is there."""
+def with_half_writes(states: Iterator[State]) -> Iterator[tuple[State, bool]]:
+    """Each state once, and before it those in which half of what was written since is there, which is told."""
     seen: list[State] = []
-    before: State = {}
+    before: State | None = None
     for state in states:
-        changed = {name: content for name, content in state.items() if content != before.get(name, b"")}
-        for name, content in changed.items():
-            half = len(content) // 2
-            torn = {**state, name: content[:half] + before.get(name, b"")[half:]}
-            if before and torn not in seen:
-                seen.append(torn)
-                yield torn
-        if state not in seen:
-            seen.append(state)
-            yield state
+        torn = [] if before is None else list(_half_way(before, state))
+        for each, is_torn in [*((some, True) for some in torn), (state, False)]:
+            if each not in seen:
+                seen.append(each)
+                yield each, is_torn
         before = state
+
+
+def _half_way(before: State, after: State) -> Iterator[State]:
+    for name, content in after.items():
+        old, half = before.get(name, b""), len(content) // 2
+        if content != old:
+            yield {**after, name: content[:half] + old[half:]}
 
 
 @BOTH_KINDS
@@ -167,12 +169,15 @@ def test_each_state_on_the_way_is_right_or_mended(
     said = []
     first = next(states)  # after the step was taken: the gallery is what it will be
     with Store.open(gallery / DATABASE_NAME) as store:
-        for state in chain([first], states):
+        for state, is_torn in chain([first], states):
             shutil.rmtree(folder)
             folder.mkdir()
             for name, content in state.items():
                 (folder / name).write_bytes(content)
             said.append(check(folder, store, cipher, limit))
+            assert is_torn or said[-1].startswith(("current", "behind", "missing", "stale")), (
+                "each step leaves it whole"
+            )
     assert len(said) >= 5
     assert said[-1] == CURRENT
     assert len(set(said)) >= 2

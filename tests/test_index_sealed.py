@@ -262,6 +262,7 @@ def test_nobody_stays_in_files_that_were_harmed(store: Store, folder: Path, limi
     open_index(folder, store, limit=limit, cipher=CIPHER)
     HARMS[harm][0](folder)
     forget(store, folder, "Person7", limit, CIPHER)
+    assert not describe(folder, store, cipher=CIPHER).startswith("stale")
     enroll(store, "Late")
     refresh(folder, store, limit=limit, cipher=CIPHER)
     open_index(folder, store, limit=limit, cipher=CIPHER)
