@@ -272,8 +272,19 @@ def test_nobody_stays_in_files_that_were_harmed(store: Store, folder: Path, limi
 
 
 @BOTH_KINDS
+@pytest.mark.parametrize("harm", ["a block cut short", "an empty block", "no block", "the end of a block"])
+def test_nothing_is_appended_to_what_is_not_whole(store: Store, folder: Path, limit: int, harm: str) -> None:
+    """Sizes are looked at, and the block that has room is opened: where either is wrong, all is written anew."""
+    open_index(folder, store, limit=limit, cipher=CIPHER)
+    HARMS[harm][0](folder)
+    enroll(store, "Late")
+    refresh(folder, store, limit=limit, cipher=CIPHER)
+    assert describe(folder, store, cipher=CIPHER) == CURRENT
+
+
+@BOTH_KINDS
 def test_a_whole_index_from_before_is_noticed(store: Store, folder: Path, limit: int) -> None:
-    """All its seals are right; the store no longer has one of its templates, or has none of another index's blocks."""
+    """All its seals are right, and the store no longer has one of its templates."""
     open_index(folder, store, limit=limit, cipher=CIPHER)
     shutil.copytree(folder, folder.parent / "before")
     forget(store, folder, "Person1", limit, CIPHER)
