@@ -114,9 +114,9 @@ def test_a_writer_may_be_killed_at_any_moment(nursery: Nursery, gallery: Path, k
                     n_missing = N_MEMBERS - len(store.members())
                     enroll(store, *(f"More{len(kills)}x{number}" for number in range(n_missing)))
     finally:
-        sys.stdout.write(table(kills))  # pytest shows it with -s, and when a check failed
+        sys.stdout.write(f"\n{table(kills)}\n")  # pytest shows it with -s, and when a check failed
     assert len(kills) == len(STEPS) * N_KILLS
-    assert sum(not kill.ended for kill in kills) > len(kills) / 2
+    assert sum(not kill.ended for kill in kills) >= N_KILLS, "most were done before: nothing was tried"
 
 
 # --- at each step -------------------------------------------------------------------------------------------------

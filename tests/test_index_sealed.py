@@ -172,6 +172,17 @@ def test_a_sealed_index_in_a_plain_gallery_is_removed(store: Store, folder: Path
     assert describe(folder, store) == CURRENT
 
 
+@BOTH_KINDS
+def test_a_link_is_removed_and_what_it_leads_to_stays(store: Store, folder: Path, limit: int) -> None:
+    """Only the folder's own files are overwritten."""
+    open_index(folder, store, limit=limit, cipher=CIPHER)
+    (folder.parent / "else").write_bytes(b"somebody's")
+    (folder / "link").symlink_to(folder.parent / "else")
+    forget(store, folder, "Person3", limit, CIPHER)
+    assert not (folder / "link").is_symlink()
+    assert (folder.parent / "else").read_bytes() == b"somebody's"
+
+
 # --- chance and intent --------------------------------------------------------------------------------------------
 
 

@@ -115,7 +115,8 @@ class SealedSlots:
 
     def remove(self, file: Path) -> None:
         """Overwrite a file and remove it: it could still be read by whoever learns the key, or is a plain one."""
-        overwrite(file)
+        if file.is_file() and not file.is_symlink():  # what a link leads to is somebody else's
+            overwrite(file)
         file.unlink()
 
     def _file(self, block: Block) -> Path:
