@@ -1,13 +1,15 @@
-"""What files ask of the disk: a hash, a write that lasts, and a place that one process holds at a time."""
+"""What files ask of the disk: a hash, a write that lasts, to be their owner's alone, to be held by one process."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
+_OWNER_ALONE = 0o600
 
 
 def hash_file(path: Path) -> str:
@@ -37,12 +39,8 @@ def make_private_file(path: Path) -> None:
         path.parent.chmod(0o700)
     except FileExistsError:
         pass
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    except FileExistsError:
-        return
-    os.close(descriptor)
-    path.chmod(0o600)
+    with suppress(FileExistsError):
+        os.close(create_private(path, os.O_EXCL))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -52,13 +50,40 @@ def write_private(path: Path, text: str) -> None:
         FileExistsError: There is such a file.
         OSError: It cannot be written.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(create_private(path, os.O_EXCL), "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def create_private(path: Path, flags: int = 0) -> int:
+    """Open a file for reading and writing, made if need be; only its owner may read it, whatever the umask.
+
+    Args:
+        path: The file.
+        flags: More of ``os.open``'s: ``O_EXCL`` for one that must not be there, ``O_TRUNC`` to empty one that is.
+
+    Returns:
+        A descriptor; to be closed.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _UNTRANSLATED | flags, _OWNER_ALONE)
+    if sys.platform != "win32":
+        os.fchmod(descriptor, _OWNER_ALONE)  # the umask may have taken more, and a file that was there may have more
+    return descriptor
+
+
+def overwrite(path: Path) -> None:
+    """Overwrite all of a file with zeros, as far as the file system and the disk write where it lies."""
+    left = path.stat().st_size
+    with path.open("r+b") as file:
+        while left > 0:
+            left -= file.write(bytes(min(left, _CHUNK_BYTES)))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 if sys.platform == "win32":
     import msvcrt
+
+    _UNTRANSLATED = os.O_BINARY
 
     def lock(descriptor: int) -> None:
         """Take an open file for this process or raise OSError at once; closing it, or a crash, gives it back."""
@@ -66,6 +91,8 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    _UNTRANSLATED = 0
 
     def lock(descriptor: int) -> None:
         """Take an open file for this process or raise OSError at once; closing it, or a crash, gives it back."""

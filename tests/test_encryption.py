@@ -270,7 +270,9 @@ CHANGES = {
     "vectors of two exchanged": (swapped("templates", "vector"), True),
     "a template given to another": (lambda raw: raw.execute("UPDATE templates SET member_id = 2 WHERE id = 1"), True),
     "a template given another face": (
-        lambda raw: raw.execute("UPDATE templates SET face_id = 99 WHERE id = 1"),
+        lambda raw: raw.executescript(
+            "DELETE FROM templates WHERE id = 2; UPDATE templates SET face_id = 2 WHERE id = 1"
+        ),
         True,
     ),
     "names of two exchanged": (swapped("members", "name"), True),

@@ -80,7 +80,7 @@ def kept_values(store: Store) -> list[bytes]:
 def test_a_forgotten_member_is_in_no_file(store: Store) -> None:
     """Neither vectors, paths, hashes and name, nor what the database kept of them sealed; also while others read."""
     enroll_ada(store)
-    open_index(folder_of(store) / INDEX_NAME, store)
+    open_index(folder_of(store) / INDEX_NAME, store, cipher=store.cipher)
     kept = kept_values(store)
     before = bytes_of(folder_of(store))
     if store.cipher is None:

@@ -8,9 +8,8 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 from threading import Timer
 
@@ -19,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facegallery.domain import EmbeddedFace, Face, ModelIdentity, Photo, Preparation, VectorIndex, Vectors
+from facegallery.domain import Cipher, ModelIdentity, Preparation
 from facegallery.errors import GalleryUnavailable
 from facegallery.index import opening
 from facegallery.index.codes import CodeRows
@@ -35,58 +34,25 @@ from facegallery.index.opening import (
     refresh,
 )
 from facegallery.index.reference import NumpyIndex
+from facegallery.sealing import GalleryCipher
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
 from tests.children import line_of, start
-from tests.searching import by_best_template
-
-MODEL = ModelIdentity("starter", "a" * 64)
-EXACT, CODES = 100, 3
-"""Limits under which a few templates are kept as vectors, and as codes."""
+from tests.searching import (
+    CODES,
+    EXACT,
+    MODEL,
+    answers,
+    by_best_template,
+    enroll,
+    expected,
+    forget,
+    unit_vectors,
+    vector_of,
+)
 
 BOTH_KINDS = pytest.mark.parametrize("limit", [EXACT, CODES], ids=["exact", "codes"])
-
-
-def unit_vectors(n: int, seed: int = 0) -> Vectors:
-    vectors = np.random.default_rng(seed).standard_normal((n, 512)).astype(np.float32)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-
-def vector_of(name: str) -> Vectors:
-    seed = int.from_bytes(sha256(name.encode()).digest()[:4], "little")
-    return unit_vectors(1, seed).reshape(512)
-
-
-def enroll(store: Store, *names: str) -> None:
-    """One template each; a second one of a name is a near copy of the first."""
-    for name in names:
-        member = name.split("-")[0]
-        vector = vector_of(member) + np.float32(0.3) * vector_of(name)
-        photo = Photo(Path(f"/{name}.jpg"), sha256(name.encode()).hexdigest(), np.zeros((1, 1, 3), np.uint8), 1, 1)
-        face = EmbeddedFace(
-            Face((0, 0, 1, 1), ((0, 0),) * 5, 1), np.asarray(vector / np.linalg.norm(vector), np.float32)
-        )
-        store.enroll(member, photo, face=face, model=MODEL)
-
-
-def forget(store: Store, folder: Path, name: str, limit: int = EXACT) -> None:
-    with forgetting(folder, store, limit=limit) as bury:
-        bury(store.forget(name).template_ids)
-    assert store.erase()
-
-
-def answers(index: VectorIndex, store: Store, probes: Sequence[str]) -> list[list[tuple[str, float]]]:
-    """Names and similarities, to five digits: the last ones depend on how many are added up at once."""
-    search = by_best_template(index, store.templates_of)
-    found = search.candidates(np.stack([vector_of(name) for name in probes]), 50)
-    return [[(candidate.member, round(candidate.similarity, 5)) for candidate in row] for row in found]
-
-
-def expected(store: Store, probes: Sequence[str]) -> list[list[tuple[str, float]]]:
-    """By the reference, of all the store holds."""
-    index, rows = NumpyIndex(), store.templates()
-    index.add(rows.ids, rows.vectors)
-    return answers(index, store, probes)
+PLAIN_AND_SEALED = pytest.mark.parametrize("cipher", [None, GalleryCipher(bytes(32))], ids=["plain", "sealed"])
 
 
 NAMES = [f"Person{number}" for number in range(12)]
@@ -131,24 +97,26 @@ def files_of(folder: Path) -> dict[str, bytes]:
 # --- kinds and answers --------------------------------------------------------------------------------------------
 
 
+@PLAIN_AND_SEALED
 @BOTH_KINDS
-def test_both_kinds_answer_as_the_reference(store: Store, folder: Path, limit: int) -> None:
+def test_both_kinds_answer_as_the_reference(store: Store, folder: Path, limit: int, cipher: Cipher | None) -> None:
     """From new files, from files read again, and with a tail: the store's own similarities."""
     for added in ([], ["Person3-2", "Late", "Late-2"]):
         enroll(store, *added)
         for _ in range(2):
-            index = open_index(folder, store, limit=limit)
+            index = open_index(folder, store, limit=limit, cipher=cipher)
             assert isinstance(index.base, ExactRows if limit == EXACT else CodeRows)
             assert index.count == 12 + len(added)
             assert answers(index, store, NAMES) == expected(store, NAMES)
-    assert describe(folder, store) == "behind by 3"
+    assert describe(folder, store, cipher=cipher) == "behind by 3"
 
 
-def test_base_and_tail_are_one_list(store: Store, folder: Path) -> None:
+@PLAIN_AND_SEALED
+def test_base_and_tail_are_one_list(store: Store, folder: Path, cipher: Cipher | None) -> None:
     """Whatever is asked for, the best of both come, best first, as from one index."""
-    open_index(folder, store)
+    open_index(folder, store, cipher=cipher)
     enroll(store, "Late", "Person3-2", "Later")
-    index, rows, reference = open_index(folder, store), store.templates(), NumpyIndex()
+    index, rows, reference = open_index(folder, store, cipher=cipher), store.templates(), NumpyIndex()
     reference.add(rows.ids, rows.vectors)
     probes = np.stack([vector_of(name) for name in ("Late", "Person3", "Person7")])
     for k in (1, 2, 5, 15, 99):
@@ -176,22 +144,23 @@ def test_many_templates_as_codes_have_recall_and_exact_similarities(tmp_path: Pa
     assert np.mean(same) >= 0.995
 
 
-def test_the_kind_follows_the_number_of_templates(store: Store, folder: Path) -> None:
+@PLAIN_AND_SEALED
+def test_the_kind_follows_the_number_of_templates(store: Store, folder: Path, cipher: Cipher | None) -> None:
     """At the limit exact, above it codes; codes stay codes when some go."""
     kinds = []
     changes: tuple[Callable[[], None], ...] = (
         lambda: None,
         lambda: enroll(store, "One"),
-        lambda: forget(store, folder, "One", limit=12),
+        lambda: forget(store, folder, "One", limit=12, cipher=cipher),
     )
     for change in changes:
         change()
-        refresh(folder, store, limit=12)
-        stamp = IndexFolder(folder).stamp()
+        refresh(folder, store, limit=12, cipher=cipher)
+        stamp = IndexFolder(folder, cipher).stamp()
         assert stamp is not None
         kinds.append((stamp.kind, stamp.n_live))
     assert kinds == [("exact", 12), ("codes", 13), ("codes", 12)]
-    assert answers(open_index(folder, store, limit=12), store, NAMES) == expected(store, NAMES)
+    assert answers(open_index(folder, store, limit=12, cipher=cipher), store, NAMES) == expected(store, NAMES)
 
 
 # --- what is written, and when ------------------------------------------------------------------------------------
@@ -217,49 +186,62 @@ def test_adding_reads_and_writes_only_what_is_new(
     assert describe(folder, store) == CURRENT
 
 
-def test_a_long_tail_is_appended_when_opened(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@PLAIN_AND_SEALED
+def test_a_long_tail_is_appended_when_opened(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, cipher: Cipher | None
+) -> None:
     """Somebody who enrolled and never refreshed: the next opening does it, once there is enough to be worth it."""
     monkeypatch.setattr(opening, "LONGEST_TAIL", 2)  # a setting, not a part
-    open_index(folder, store)
+    open_index(folder, store, cipher=cipher)
     enroll(store, "A", "B")
-    open_index(folder, store)
-    assert describe(folder, store) == "behind by 2"
+    open_index(folder, store, cipher=cipher)
+    assert describe(folder, store, cipher=cipher) == "behind by 2"
     enroll(store, "C")
-    open_index(folder, store)
-    assert describe(folder, store) == CURRENT
+    open_index(folder, store, cipher=cipher)
+    assert describe(folder, store, cipher=cipher) == CURRENT
 
 
+@PLAIN_AND_SEALED
 def test_an_open_index_is_used_again_and_takes_in_what_is_new(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, cipher: Cipher | None
 ) -> None:
     """A process that stays does not load the base again because one template was added."""
-    first = open_index(folder, store, limit=CODES)
+    first = open_index(folder, store, limit=CODES, cipher=cipher)
     enroll(store, "Late")
-    second = open_index(folder, store, limit=CODES, known=first)
+    second = open_index(folder, store, limit=CODES, known=first, cipher=cipher)
     assert second.base is first.base
     assert answers(second, store, ["Late"])[0][0][0] == "Late"
-    forget(store, folder, "Person0", limit=CODES)
-    third = open_index(folder, store, limit=CODES, known=second)
+    forget(store, folder, "Person0", limit=CODES, cipher=cipher)
+    third = open_index(folder, store, limit=CODES, known=second, cipher=cipher)
     assert third.count == 12
     assert answers(third, store, NAMES) == expected(store, NAMES)
 
 
-def test_only_this_person_may_read_the_files(store: Store, folder: Path) -> None:
-    """Vectors are biometric data: 0700 and 0600 whatever the umask."""
-    old = os.umask(0)
+@PLAIN_AND_SEALED
+@pytest.mark.parametrize("umask", [0, 0o777], ids=["takes nothing", "takes all"])
+def test_only_this_person_may_read_the_files(store: Store, folder: Path, umask: int, cipher: Cipher | None) -> None:
+    """Vectors are biometric data: 0700 and 0600 whatever the umask, also where a killed process left a wider file."""
+    old = os.umask(umask)
     try:
-        open_index(folder, store)
+        open_index(folder, store, cipher=cipher)
+        (folder / "stamp.json.new").touch()
+        (folder / "stamp.json.new").chmod(0o666)
+        (folder / "lock").chmod(0o666)
+        enroll(store, "Late")
+        refresh(folder, store, cipher=cipher)
     finally:
         os.umask(old)
+    assert describe(folder, store, cipher=cipher) == CURRENT
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
 
 
-def test_files_of_the_version_before_go(store: Store, folder: Path) -> None:
+@PLAIN_AND_SEALED
+def test_files_of_the_version_before_go(store: Store, folder: Path, cipher: Cipher | None) -> None:
     """One file, index.faiss, and what its killed writers left: they hold vectors, too."""
     for name in ("index.faiss", "index.faiss.abc.new"):
         (folder.parent / name).write_bytes(b"vectors")
-    open_index(folder, store)
+    open_index(folder, store, cipher=cipher)
     assert not list(folder.parent.glob("index.faiss*"))
 
 
@@ -275,11 +257,16 @@ steps = st.lists(
 )
 
 
+@PLAIN_AND_SEALED
 @BOTH_KINDS
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=steps)
 def test_any_history_ends_in_the_answers_of_a_new_index(
-    gallery: Path, tmp_path_factory: pytest.TempPathFactory, limit: int, history: list[tuple[str, str]]
+    gallery: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    limit: int,
+    history: list[tuple[str, str]],
+    cipher: Cipher | None,
 ) -> None:
     """Enrolling, forgetting, killed forgetting, opening, appending, restoring a copy: same answers as from scratch."""
     here = tmp_path_factory.mktemp("history") / "gallery"
@@ -293,25 +280,26 @@ def test_any_history_ends_in_the_answers_of_a_new_index(
             if what == "enroll":
                 enroll(store, name)
             elif what == "forget" and name in there:
-                forget(store, folder, name, limit)
+                forget(store, folder, name, limit, cipher=cipher)
             elif what == "orphan" and there:
-                store.forget(sorted(there)[0])  # a process killed before it came to the index
+                with forgetting(folder, store, limit=limit, cipher=cipher):
+                    store.forget(sorted(there)[0])  # and killed before it came to bury
             elif what == "open":
-                known = open_index(folder, store, limit=limit)
+                known = open_index(folder, store, limit=limit, cipher=cipher)
             elif what == "reopen":
-                known = open_index(folder, store, limit=limit, known=known)
+                known = open_index(folder, store, limit=limit, known=known, cipher=cipher)
             elif what == "refresh":
-                refresh(folder, store, limit=limit)
+                refresh(folder, store, limit=limit, cipher=cipher)
             elif what == "restore":
                 store.close()
                 for file in here.glob(f"{DATABASE_NAME}*"):
                     file.unlink()
                 shutil.copy(here / "copy", here / DATABASE_NAME)
                 store, known = Store.open(here / DATABASE_NAME), None
-        index = open_index(folder, store, limit=limit, known=known)
+        index = open_index(folder, store, limit=limit, known=known, cipher=cipher)
         assert answers(index, store, [*NAMES, "A", "B"]) == expected(store, [*NAMES, "A", "B"])
-        refresh(folder, store, limit=limit)
-        assert describe(folder, store) == CURRENT
+        refresh(folder, store, limit=limit, cipher=cipher)
+        assert describe(folder, store, cipher=cipher) == CURRENT
     finally:
         store.close()
 
@@ -376,17 +364,18 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_opening(store: Sto
     assert describe(folder, store) == CURRENT
 
 
-def test_mostly_dead_files_are_written_anew(store: Store, folder: Path) -> None:
+@PLAIN_AND_SEALED
+def test_mostly_dead_files_are_written_anew(store: Store, folder: Path, cipher: Cipher | None) -> None:
     """Not before more than half are gone."""
-    open_index(folder, store, limit=CODES)
+    open_index(folder, store, limit=CODES, cipher=cipher)
     slots = []
     for name in NAMES[:7]:
-        forget(store, folder, name, CODES)
-        stamp = IndexFolder(folder).stamp()
+        forget(store, folder, name, CODES, cipher=cipher)
+        stamp = IndexFolder(folder, cipher).stamp()
         assert stamp is not None
         slots.append(stamp.n_slots)
     assert slots == [12] * 6 + [5]
-    assert answers(open_index(folder, store, limit=CODES), store, NAMES) == expected(store, NAMES)
+    assert answers(open_index(folder, store, limit=CODES, cipher=cipher), store, NAMES) == expected(store, NAMES)
 
 
 @BOTH_KINDS
@@ -406,19 +395,20 @@ def test_ids_that_were_damaged_do_not_keep_anybody(store: Store, folder: Path, l
 # --- not this store's, or damaged ---------------------------------------------------------------------------------
 
 
-def test_files_of_another_history_are_not_used(gallery: Path, tmp_path: Path) -> None:
+@PLAIN_AND_SEALED
+def test_files_of_another_history_are_not_used(gallery: Path, tmp_path: Path, cipher: Cipher | None) -> None:
     """A database brought back from a copy that has gone on otherwise, with the same ids and as many templates."""
     folder, database = gallery / INDEX_NAME, gallery / DATABASE_NAME
     shutil.copy(database, tmp_path / "copy")
     with Store.open(database) as store:
         enroll(store, "Zed")
-        open_index(folder, store)
+        open_index(folder, store, cipher=cipher)
     restore(database, tmp_path / "copy")
     with Store.open(database) as store:
         enroll(store, "Zoe")
-        assert describe(folder, store) == "stale: made of another gallery, or of one since restored"
-        assert answers(open_index(folder, store), store, ["Zoe"])[0][0][0] == "Zoe"
-        assert describe(folder, store) == CURRENT
+        assert describe(folder, store, cipher=cipher) == "stale: made of another gallery, or of one since restored"
+        assert answers(open_index(folder, store, cipher=cipher), store, ["Zoe"])[0][0][0] == "Zoe"
+        assert describe(folder, store, cipher=cipher) == CURRENT
 
 
 def restore(database: Path, copy: Path) -> None:
@@ -428,30 +418,34 @@ def restore(database: Path, copy: Path) -> None:
     shutil.copy(copy, database)
 
 
-def test_a_copy_from_before_somebody_was_forgotten_has_them_again(gallery: Path, tmp_path: Path) -> None:
+@PLAIN_AND_SEALED
+def test_a_copy_from_before_somebody_was_forgotten_has_them_again(
+    gallery: Path, tmp_path: Path, cipher: Cipher | None
+) -> None:
     """The files lack somebody whom the restored database has: they are made again."""
     folder, database = gallery / INDEX_NAME, gallery / DATABASE_NAME
     shutil.copy(database, tmp_path / "copy")
     with Store.open(database) as store:
-        open_index(folder, store)
-        forget(store, folder, "Person4")
+        open_index(folder, store, cipher=cipher)
+        forget(store, folder, "Person4", cipher=cipher)
     restore(database, tmp_path / "copy")
     with Store.open(database) as store:
-        assert describe(folder, store) == "stale: 11 templates, the gallery has 12 of them"
-        assert answers(open_index(folder, store), store, NAMES) == expected(store, NAMES)
+        assert describe(folder, store, cipher=cipher) == "stale: 11 templates, the gallery has 12 of them"
+        assert answers(open_index(folder, store, cipher=cipher), store, NAMES) == expected(store, NAMES)
 
 
-def test_another_model_s_files_are_not_used(store: Store, folder: Path, tmp_path: Path) -> None:
+@PLAIN_AND_SEALED
+def test_another_model_s_files_are_not_used(store: Store, folder: Path, tmp_path: Path, cipher: Cipher | None) -> None:
     """Also where number and ids are the same."""
     with Store.create(
         tmp_path / "other" / DATABASE_NAME, model=ModelIdentity("x", "b" * 64), preparation=Preparation.BOX
     ) as other:
-        open_index(folder, other)
+        open_index(folder, other, cipher=cipher)
         with closing(sqlite3.connect(tmp_path / "other" / DATABASE_NAME)):
             pass
-    assert describe(folder, store) == "stale: made with another model"
-    assert open_index(folder, store).count == 12
-    assert describe(folder, store) == CURRENT
+    assert describe(folder, store, cipher=cipher) == "stale: made with another model"
+    assert open_index(folder, store, cipher=cipher).count == 12
+    assert describe(folder, store, cipher=cipher) == CURRENT
 
 
 def shorten(file: Path) -> None:
@@ -542,8 +536,11 @@ def test_what_a_killed_append_left_is_cut_off_wherever_it_was_killed(store: Stor
 # --- folders that cannot be written, and several processes --------------------------------------------------------
 
 
+@PLAIN_AND_SEALED
 @pytest.mark.parametrize("there", ["a file", "a link to nowhere", "missing"])
-def test_without_files_the_index_is_made_in_memory(store: Store, folder: Path, there: str) -> None:
+def test_without_files_the_index_is_made_in_memory(
+    store: Store, folder: Path, there: str, cipher: Cipher | None
+) -> None:
     """The index is a cache: where it cannot be kept, answers are the same."""
     if there == "a file":
         folder.write_bytes(b"in the way")
@@ -551,22 +548,23 @@ def test_without_files_the_index_is_made_in_memory(store: Store, folder: Path, t
         folder.symlink_to(folder.parent / "nothing" / "at" / "all")
     path = folder if there != "missing" else folder.parent / "no" / "such" / INDEX_NAME
     for limit in (EXACT, CODES):
-        assert answers(open_index(path, store, limit=limit), store, NAMES) == expected(store, NAMES)
-    assert describe(path, store) != CURRENT
+        assert answers(open_index(path, store, limit=limit, cipher=cipher), store, NAMES) == expected(store, NAMES)
+    assert describe(path, store, cipher=cipher) != CURRENT
     if there != "missing":
         with pytest.raises(GalleryUnavailable):
-            forget(store, path, "Person1")
+            forget(store, path, "Person1", cipher=cipher)
         assert store.member("Person1").n_templates == 1, "nothing was done"
 
 
+@PLAIN_AND_SEALED
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_used_as_it_is(store: Store, folder: Path) -> None:
+def test_a_read_only_folder_is_used_as_it_is(store: Store, folder: Path, cipher: Cipher | None) -> None:
     """With what is missing added in memory; forgetting refuses before it does anything."""
-    open_index(folder, store)
+    open_index(folder, store, cipher=cipher)
     enroll(store, "Late")
     folder.chmod(0o500)
     try:
-        assert answers(open_index(folder, store), store, ["Late"]) == expected(store, ["Late"])
+        assert answers(open_index(folder, store, cipher=cipher), store, ["Late"]) == expected(store, ["Late"])
     finally:
         folder.chmod(0o700)
 
@@ -629,25 +627,26 @@ def test_a_reader_with_the_files_open_goes_on_while_others_write(
         assert reader.poll() is None
 
 
+@PLAIN_AND_SEALED
 def test_reading_never_waits_and_forgetting_waits_a_while(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, cipher: Cipher | None
 ) -> None:
     """Another process writes the files: searching goes on from memory, forgetting refuses and has done nothing."""
     enroll(store, "Late")
     folder.mkdir()
     with start(HOLDING, folder) as holder:
         assert line_of(holder) == "held"
-        assert answers(open_index(folder, store, limit=CODES), store, NAMES) == expected(store, NAMES)
-        refresh(folder, store)
-        assert describe(folder, store) == MISSING
+        assert answers(open_index(folder, store, limit=CODES, cipher=cipher), store, NAMES) == expected(store, NAMES)
+        refresh(folder, store, cipher=cipher)
+        assert describe(folder, store, cipher=cipher) == MISSING
         monkeypatch.setattr(opening, "FORGET_WAIT_S", 0.2)  # a setting, not a part
         with pytest.raises(GalleryUnavailable, match="another program"):
-            forget(store, folder, "Person1")
+            forget(store, folder, "Person1", cipher=cipher)
         assert store.member("Person1").n_templates == 1
         assert holder.stdin is not None
         holder.stdin.close()
         holder.wait()
-    forget(store, folder, "Person1")
+    forget(store, folder, "Person1", cipher=cipher)
 
 
 def test_forgetting_waits_for_a_writer_that_ends(store: Store, folder: Path) -> None:
@@ -663,16 +662,19 @@ def test_forgetting_waits_for_a_writer_that_ends(store: Store, folder: Path) -> 
     assert describe(folder, store) == CURRENT
 
 
-def test_files_that_lack_somebody_are_not_used_though_nobody_can_write(gallery: Path, tmp_path: Path) -> None:
+@PLAIN_AND_SEALED
+def test_files_that_lack_somebody_are_not_used_though_nobody_can_write(
+    gallery: Path, tmp_path: Path, cipher: Cipher | None
+) -> None:
     """A database from before somebody was forgotten, and the lock held: the index is made in memory, whole."""
     folder, database = gallery / INDEX_NAME, gallery / DATABASE_NAME
     shutil.copy(database, tmp_path / "copy")
     with Store.open(database) as store:
-        open_index(folder, store)
-        forget(store, folder, "Person4")
+        open_index(folder, store, cipher=cipher)
+        forget(store, folder, "Person4", cipher=cipher)
     restore(database, tmp_path / "copy")
-    with Store.open(database) as store, IndexFolder(folder).writing():
-        assert answers(open_index(folder, store), store, NAMES) == expected(store, NAMES)
+    with Store.open(database) as store, IndexFolder(folder, cipher).writing():
+        assert answers(open_index(folder, store, cipher=cipher), store, NAMES) == expected(store, NAMES)
 
 
 def test_a_reader_waits_for_a_stamp_that_is_about_to_come(store: Store, folder: Path) -> None:
@@ -691,13 +693,16 @@ def test_a_reader_waits_for_a_stamp_that_is_about_to_come(store: Store, folder: 
     assert index.base.count == 11
 
 
-def test_a_reader_that_meets_a_forgetting_half_way_uses_the_files(store: Store, folder: Path) -> None:
+@PLAIN_AND_SEALED
+def test_a_reader_that_meets_a_forgetting_half_way_uses_the_files(
+    store: Store, folder: Path, cipher: Cipher | None
+) -> None:
     """Rows gone from the store and not yet from the files, the lock held: nobody who is left is missing."""
-    open_index(folder, store, limit=CODES)
-    with forgetting(folder, store, limit=CODES) as bury:
+    open_index(folder, store, limit=CODES, cipher=cipher)
+    with forgetting(folder, store, limit=CODES, cipher=cipher) as bury:
         removed = store.forget("Person5").template_ids
-        index = open_index(folder, store, limit=CODES)
+        index = open_index(folder, store, limit=CODES, cipher=cipher)
         assert isinstance(index.base, CodeRows)
         assert answers(index, store, NAMES) == expected(store, NAMES)
         bury(removed)
-    assert describe(folder, store) == CURRENT
+    assert describe(folder, store, cipher=cipher) == CURRENT

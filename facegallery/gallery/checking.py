@@ -44,12 +44,12 @@ class Report:
 
 def check_gallery(folder: Path, store: Store) -> Report:
     """Look at everything once; changes nothing."""
-    from facegallery.index.opening import describe
+    from facegallery.index.opening import TAMPERED, describe
 
     stamp = store.stamp()
     faults, notices = list(store.check()), []
-    index = describe(folder / INDEX_NAME, store)
-    if index.startswith("damaged"):
+    index = describe(folder / INDEX_NAME, store, cipher=store.cipher)
+    if index.startswith(("damaged", TAMPERED)):
         faults.append(f"the index is {index}")
     else:
         notices.append(f"The index is {index}." + (" The next search mends that." if index.startswith("stale") else ""))

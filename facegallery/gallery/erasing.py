@@ -50,7 +50,7 @@ def remove(folder: Path, store: Store, ids: Sequence[int], removing: Callable[[]
     """
     from facegallery.index.opening import forgetting
 
-    with forgetting(folder / INDEX_NAME, store) as bury:
+    with forgetting(folder / INDEX_NAME, store, cipher=store.cipher) as bury:
         removed = removing()
         bury(ids)
     if not finish(folder, store):
@@ -75,7 +75,7 @@ def finish(folder: Path, store: Store, *, wait: bool = True) -> bool:
     from facegallery.index.opening import FORGET_WAIT_S, forgetting  # members are listed without it
 
     try:
-        with forgetting(folder / INDEX_NAME, store, wait_s=FORGET_WAIT_S if wait else 0) as bury:
+        with forgetting(folder / INDEX_NAME, store, cipher=store.cipher, wait_s=FORGET_WAIT_S if wait else 0) as bury:
             bury(())
         if what == ALL:
             for backup in backups_in(folder):

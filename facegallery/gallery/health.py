@@ -143,5 +143,5 @@ def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:
     except FacegalleryError as error:
         yield Finding("gallery's model", str(error), ok=False)
     yield from _limits(gallery)
-    well = not health.index_state.startswith("damaged")  # all else the next search mends by itself
+    well = not health.index_state.startswith(("damaged", "changed"))  # all else the next search mends by itself
     yield Finding("index", f"{gallery.folder / INDEX_NAME}: {health.index_state}", ok=well)

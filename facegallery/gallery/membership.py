@@ -67,7 +67,7 @@ class MembersGallery(OpenedGallery):
             schema_revision=SCHEMA_REVISION,
             store_revision=stamp.revision,
             faults=tuple(self._store.check()),
-            index_state=describe(self.folder / INDEX_NAME, self._store),
+            index_state=describe(self.folder / INDEX_NAME, self._store, cipher=self._store.cipher),
         )
 
     def rename(self, old: str, new: str) -> Member:

@@ -36,7 +36,7 @@ class Searches:
         from facegallery.gallery.search import MemberSearch
         from facegallery.index.opening import open_index
 
-        self._index = open_index(self._index_folder, self._store, known=self._index)
+        self._index = open_index(self._index_folder, self._store, cipher=self._store.cipher, known=self._index)
         return MemberSearch(
             self._index,
             rule,
@@ -49,4 +49,4 @@ class Searches:
         """Append what was enrolled to the index files, so that the next command need not read it from the database."""
         from facegallery.index.opening import refresh
 
-        refresh(self._index_folder, self._store)
+        refresh(self._index_folder, self._store, cipher=self._store.cipher)

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facegallery.domain import Ids, TemplateSource, Vectors
+from facegallery.domain import Cipher, Ids, TemplateSource, Vectors
 from facegallery.errors import GalleryUnavailable
 from facegallery.index.codes import CodeRows
 from facegallery.index.exact import ExactRows
-from facegallery.index.folder import BaseStamp, DamagedIndex, IndexFolder, IndexWriter, Rows
+from facegallery.index.folder import IndexFolder, IndexWriter
+from facegallery.index.stamps import BaseStamp, DamagedIndex, OtherwiseKept, Rows
 
 EXACT_LIMIT = 100_000
 """Up to so many templates every vector is compared; above, short codes propose."""
@@ -33,6 +34,7 @@ FORGET_WAIT_S = 30.0
 CURRENT = "current"
 MISSING = "missing"
 DAMAGED = "damaged: remove this folder, it is made again from the database"
+TAMPERED = "changed by somebody without the gallery's key: remove this folder, it is made again from the database"
 
 _MOST_DEAD = 0.5
 """Share of dead slots above which the files are written anew."""
@@ -76,7 +78,12 @@ class TemplateIndex:
 
 
 def open_index(
-    path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT, known: TemplateIndex | None = None
+    path: Path,
+    source: TemplateSource,
+    *,
+    cipher: Cipher | None = None,
+    limit: int = EXACT_LIMIT,
+    known: TemplateIndex | None = None,
 ) -> TemplateIndex:
     """The index of all templates in the store.
 
@@ -86,10 +93,11 @@ def open_index(
     Args:
         path: The index's folder.
         source: The store.
+        cipher: Seals the files of an encrypted gallery. Files that are not kept so are removed and made again.
         limit: Most templates for which every vector is compared.
         known: An index that was opened earlier: its base is used again if it still holds.
     """
-    folder = IndexFolder(path)
+    folder = IndexFolder(path, cipher)
     if known is not None and _usable_as_is(known.stamp, source):
         return TemplateIndex(known.stamp, known.base, _tail(source, known.stamp.last_id, limit))
     base = _read(folder)
@@ -103,23 +111,28 @@ def open_index(
     return TemplateIndex(stamp, rows, _tail(source, stamp.last_id, limit))
 
 
-def refresh(path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT) -> None:
+def refresh(path: Path, source: TemplateSource, *, cipher: Cipher | None = None, limit: int = EXACT_LIMIT) -> None:
     """Append what is not in the files yet, so that the next opening need not read it from the store.
 
     What this costs does not depend on how much is there already. Nothing happens where the folder cannot be written, or
     another process is writing it.
     """
-    folder = IndexFolder(path)
+    folder = IndexFolder(path, cipher)
     with suppress(OSError), folder.writing() as writer:
         stamp = _stamp(folder)
-        fits = stamp is not None and folder.is_long_enough(stamp) and _why_other(stamp, source) is None
+        fits = stamp is not None and folder.has_files_of(stamp) and _why_other(stamp, source) is None
         if stamp is None or not fits or not _append(writer, stamp, source, limit):
             _bring_up_to_date(folder, writer, source, limit)
 
 
 @contextmanager
 def forgetting(
-    path: Path, source: TemplateSource, *, limit: int = EXACT_LIMIT, wait_s: float = FORGET_WAIT_S
+    path: Path,
+    source: TemplateSource,
+    *,
+    cipher: Cipher | None = None,
+    limit: int = EXACT_LIMIT,
+    wait_s: float = FORGET_WAIT_S,
 ) -> Iterator[Callable[[Sequence[int]], None]]:
     """Keep every other writer out while templates are removed from the store, then bury them in the files.
 
@@ -131,7 +144,7 @@ def forgetting(
     Raises:
         GalleryUnavailable: The files cannot be written: raised before anything is done.
     """
-    folder = IndexFolder(path)
+    folder = IndexFolder(path, cipher)
     try:
         with folder.writing(wait_s=wait_s) as writer:
             stamp = _fitting(folder, source)
@@ -144,13 +157,13 @@ def forgetting(
         raise GalleryUnavailable(path, error.strerror or str(error)) from error
 
 
-def describe(path: Path, source: TemplateSource) -> str:
+def describe(path: Path, source: TemplateSource, *, cipher: Cipher | None = None) -> str:
     """The files' state in words; every row is compared with the store.
 
-    ``current``, ``behind by N`` (templates that are read from the store), ``missing``, ``stale: why``, ``damaged`` or
-    ``not readable: why``.
+    ``current``, ``behind by N`` (templates that are read from the store), ``missing``, ``stale: why``, ``damaged``,
+    ``changed by somebody`` (only sealed files tell this from damage) or ``not readable: why``.
     """
-    folder = IndexFolder(path)
+    folder = IndexFolder(path, cipher)
     try:
         stamp = folder.stamp()
         if stamp is None:
@@ -161,8 +174,10 @@ def describe(path: Path, source: TemplateSource) -> str:
         ids, rows = folder.arrays(stamp)
         if not _same_rows(stamp, ids, rows, source):
             return DAMAGED
-    except DamagedIndex:
-        return DAMAGED
+    except OtherwiseKept as error:
+        return f"stale: {error}"
+    except DamagedIndex as error:
+        return TAMPERED if error.tampered else DAMAGED
     except OSError as error:
         return f"not readable: {error.strerror}"
     n_later = source.tail(stamp.last_id).count
@@ -208,7 +223,7 @@ def _is_complete(stamp: BaseStamp, rows: Rows, source: TemplateSource) -> bool:
 def _fitting(folder: IndexFolder, source: TemplateSource) -> BaseStamp | None:
     """The stamp, when by it and by their sizes the files hold just what they should; costs no look into them."""
     stamp = _stamp(folder)
-    if stamp is None or not folder.is_long_enough(stamp):
+    if stamp is None or not folder.has_files_of(stamp):
         return None
     return stamp if _fits(stamp, source) else None
 
@@ -287,16 +302,16 @@ def _mended(folder: IndexFolder, writer: IndexWriter, source: TemplateSource) ->
         return None
     try:
         ids, _ = folder.arrays(stamp)
+        if _why_other(stamp, source) is not None:
+            return None
+        if _why_stale(stamp, source) is None:
+            return stamp
+        there = source.template_ids(stamp.last_id)
+        if not np.isin(there, ids).all():
+            return None
+        return _publish(writer, source, writer.bury(stamp, np.setdiff1d(ids[ids > 0], there).tolist()))
     except (DamagedIndex, FileNotFoundError):
         return None
-    if _why_other(stamp, source) is not None:
-        return None
-    if _why_stale(stamp, source) is None:
-        return stamp
-    there = source.template_ids(stamp.last_id)
-    if not np.isin(there, ids).all():
-        return None
-    return _publish(writer, source, writer.bury(stamp, np.setdiff1d(ids[ids > 0], there).tolist()))
 
 
 def _append(writer: IndexWriter, stamp: BaseStamp, source: TemplateSource, limit: int) -> bool:
@@ -319,7 +334,7 @@ def _rebuild(writer: IndexWriter, source: TemplateSource, limit: int) -> None:
     now = source.tail(0)
     with closing(source.template_batches(0)) as batches:
         stamp = writer.create(_kind_for(now.count, limit).kind, now.fingerprint, batches)
-    writer.tidy(_publish(writer, source, stamp))
+    _publish(writer, source, stamp)
 
 
 def _bury(writer: IndexWriter, stamp: BaseStamp | None, source: TemplateSource, ids: Sequence[int], limit: int) -> None:
@@ -328,7 +343,7 @@ def _bury(writer: IndexWriter, stamp: BaseStamp | None, source: TemplateSource, 
     try:
         stamp = _publish(writer, source, writer.bury(stamp, ids))
         complete = _fits(stamp, source)
-    except OSError:
+    except (OSError, DamagedIndex):
         complete = False
     if not complete:
         writer.clear()  # damaged files, or a full or failing disk: without an index nobody is in it

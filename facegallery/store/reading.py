@@ -196,7 +196,8 @@ class ReadableStore:
                 members += [names[row.member_id] for row in batch]
                 vectors[there] = open_vectors(connection, batch)
                 qualities[there] = qualities_of(row.quality for row in batch)
-        return TemplateSet(revision, state, ids, vectors, tuple(members), qualities)
+        n = len(members)  # fewer than were counted where a damaged gallery has templates without a face
+        return TemplateSet(revision, state, ids[:n], vectors[:n], tuple(members), qualities[:n])
 
     def rejection_vectors(self) -> dict[str, Vectors]:
         """For each member whom a face was said not to be, the embeddings of such faces: shape (n, 512), float32."""
