@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -49,8 +50,23 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+@contextmanager
+def _named_in_environment(key_file: Path) -> Iterator[None]:
+    """For one command the environment names this key file: there the gallery looks for it, whoever opens it."""
+    before = os.environ.get(KEY_FILE_VARIABLE)
+    os.environ[KEY_FILE_VARIABLE] = str(key_file)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[KEY_FILE_VARIABLE]
+        else:
+            os.environ[KEY_FILE_VARIABLE] = before
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback acts on it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -63,7 +79,7 @@ def _options(
 ) -> None:
     """Options that stand before a command."""
     if key_file is not None:
-        os.environ[KEY_FILE_VARIABLE] = str(key_file)  # where the gallery looks for it, whoever opens it
+        context.with_resource(_named_in_environment(key_file))
 
 
 for _command in (
