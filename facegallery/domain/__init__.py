@@ -18,6 +18,7 @@ from facegallery.domain.decisions import (
     StrangerRate,
     Verdict,
 )
+from facegallery.domain.journal import Action, JournalEntry, MovedFace, NameChange
 from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
@@ -56,6 +57,7 @@ __all__ = [
     "LANDMARK_NAMES",
     "N_OF_BEST",
     "UNIT_LENGTH_TOLERANCE",
+    "Action",
     "BoxXyxy",
     "Calibration",
     "Candidate",
@@ -69,9 +71,12 @@ __all__ = [
     "FaceCells",
     "FaceQuality",
     "Ids",
+    "JournalEntry",
     "Limits",
     "Member",
     "ModelIdentity",
+    "MovedFace",
+    "NameChange",
     "Photo",
     "Pixels",
     "PointXy",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from facegallery.domain import Member
+from sqlalchemy import Connection
+
+from facegallery.domain import Action, Member
 from facegallery.errors import MemberExists, SaidNotToBe
-from facegallery.store import calibrations, moves, rejections, rows
+from facegallery.store import calibrations, changes, journal, moves, rejections, rows
+from facegallery.store.changes import Change
 from facegallery.store.names import clean_name
 from facegallery.store.writing import WritableStore
 
@@ -28,8 +32,9 @@ class MembersStore(WritableStore):
             holder = rows.find_member(connection, name)
             if holder is not None and holder != member_id:
                 raise MemberExists(rows.member_of(connection, holder).name)
-            rows.rename_member(connection, member_id, name)
-            rows.grow_revision(connection)
+            (as_is,) = changes.namings_of(connection, [member_id])
+            if as_is.before != name:
+                self._do(connection, Action.RENAME, Change((replace(as_is, after=name),)))
             return rows.member_of(connection, member_id)
 
     def forget(self, name: str) -> tuple[int, ...]:
@@ -51,8 +56,10 @@ class MembersStore(WritableStore):
         """
         with self._write() as connection:
             member_id = rows.member_id_of(connection, name)
+            journal.forget(connection, member_id)
             rejections.forget_faces(connection, member_id)
             removed = rows.delete_member(connection, member_id)
+            journal.append(connection, Action.FORGET, Change(), now=self._clock(), removed=(1, len(removed)))
             calibrations.forget_photos(connection)
             rows.grow_revision(connection)
         self._empty_log()
@@ -73,15 +80,11 @@ class MembersStore(WritableStore):
             BadName: No member can have this name.
         """
         with self._write() as connection:
-            member_of = {key: rows.member_id_of(connection, name) for key, name in moves_to.items()}
-            for key, name in moves_to.items():
-                said = rejections.of_template(connection, key, member_of[key])
-                if said is not None:
-                    raise SaidNotToBe(said.photo_path, name, said.rejection_id)
-            moved = moves.move(connection, member_of)
-            if moved:
-                rows.grow_revision(connection)
-            return moved
+            owners = {key: rows.member_id_of(connection, name) for key, name in moves_to.items()}
+            change = changes.moving(connection, owners)
+            if change.moves:
+                self._do(connection, Action.MOVE, change)
+            return tuple(sorted(change.owners))
 
     def remove_templates(self, template_ids: Sequence[int]) -> tuple[int, ...]:
         """Remove templates as ``forget`` removes a member's; a member left without a template is gone.
@@ -93,10 +96,29 @@ class MembersStore(WritableStore):
             StillInTheLog: The rows are removed, but the log could not be emptied.
         """
         with self._write() as connection:
+            n_before = rows.count_members(connection)
+            journal.forget_templates(connection, template_ids)
             removed = moves.remove(connection, template_ids)
             if removed:
+                counts = (n_before - rows.count_members(connection), len(removed))
+                journal.append(connection, Action.REMOVE, Change(), now=self._clock(), removed=counts)
                 calibrations.forget_photos(connection)
                 rows.grow_revision(connection)
         if removed:
             self._empty_log()
         return removed
+
+    def _do(self, connection: Connection, action: Action, change: Change, *, undoes: int | None = None) -> int:
+        """Do a change and write it down; returns the entry's id.
+
+        Raises:
+            SaidNotToBe: Somebody said that a face is not the member's whose it would become.
+        """
+        said = changes.said_otherwise(connection, change)
+        if said is not None:
+            rejection = rejections.one(connection, said)
+            raise SaidNotToBe(rejection.photo_path, rejection.member, said)
+        changes.do(connection, change)
+        entry_id = journal.append(connection, action, change, now=self._clock(), undoes=undoes)
+        rows.grow_revision(connection)
+        return entry_id
