@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -100,6 +100,17 @@ def namings_of(connection: Connection, member_ids: Collection[int]) -> tuple[Nam
     query = select(MemberRow.id, MEMBER_NAME, MemberRow.created_at).where(MemberRow.id.in_(select(LISTED.c.value)))
     found = connection.execute(query.order_by(MemberRow.id), listed(member_ids))
     return tuple(Naming(row.id, row.name, row.name, row.created_at) for row in found)
+
+
+def with_present_names(connection: Connection, change: Change) -> Change:
+    """The change with the names of today for those who are only given or lose faces by it."""
+    there = {each.member_id: each for each in namings_of(connection, [each.member_id for each in change.namings])}
+    return replace(
+        change,
+        namings=tuple(
+            there.get(each.member_id, each) if each.before == each.after else each for each in change.namings
+        ),
+    )
 
 
 def moving(connection: Connection, owners: Mapping[int, int], newcomer: Naming | None = None) -> Change:

@@ -151,7 +151,7 @@ class LivesStore(MembersStore):
         """
         with self._write() as connection:
             entry = _undoable(connection, entry_id)
-            back = entry.change.inverse()
+            back = changes.with_present_names(connection, entry.change.inverse())
             if entry.action is not Action.REJECT:
                 return self._carried_out(connection, Action.UNDO, back, undoes=entry.entry_id)
             for move in back.moves:
