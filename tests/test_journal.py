@@ -507,6 +507,17 @@ def test_forgetting_takes_all_names_of_a_member_and_of_who_became_part_of_it(sto
     assert whose(store) == {"Cyrus": [5]}
 
 
+def test_an_encrypted_journal_names_nobody(store: Store, path: Path, secret: Secret | None) -> None:
+    """Names are readable in the file of a plain gallery, and only there."""
+    store.rename("Ada", "Adelheid")
+    store.merge("Adelheid", "Bea")
+    store.rename("Bea", "Beatrix")
+    store.move_faces([4], "Zoe Nova", may_be_new=True)
+    kept = dump(path)
+    for name in ("adelheid", "beatrix", "zoe nova"):
+        assert (name in kept) == (secret is None)
+
+
 def test_who_was_taken_out_again_is_not_forgotten_with_the_other(store: Store) -> None:
     """The merge was undone, so they are two; neither the photos nor the name of the one go with the other."""
     store.merge("Ada", "Bea")

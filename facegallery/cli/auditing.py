@@ -293,11 +293,11 @@ def _question(gallery: Gallery, found: Audit, changes: Sequence[Change]) -> str:
 def _carry_out(gallery: Gallery, changes: Sequence[Change], *, tell: Callable[[str], None]) -> None:
     """Move and take out, and say so."""
     gone = _gone(gallery, changes)
-    gallery.move_templates({each.face.template_id: each.to for each in changes if each.to is not None})
+    n_moved = gallery.move_templates({each.face.template_id: each.to for each in changes if each.to is not None})
     for each in changes:
         if each.to is not None:
             tell(f"Moved {each.face.photo_path} from {each.face.member} to {each.to}.")
-    moved = gallery.history(1) if any(each.to is not None for each in changes) else []
+    moved = {entry.entry_id for entry in gallery.history(1)} if n_moved else set()
     removed = [each.face for each in changes if each.to is None]
     if removed:
         gallery.remove_templates([face.template_id for face in removed])
@@ -305,8 +305,9 @@ def _carry_out(gallery: Gallery, changes: Sequence[Change], *, tell: Callable[[s
         tell(f"Took out {face.photo_path} of {face.member}.")
     for name in gone:
         tell(f"{name} had no other photo and is gone.")
-    for entry in moved:
-        note_undo(gallery, entry)
+    for entry in gallery.history(2):  # anew: what was taken out may keep the moves from being undone
+        if entry.entry_id in moved and entry.can_undo:
+            note_undo(gallery, entry)
     if removed:
         note("Put the files out of the members' folders too, or the next 'facegallery enroll' takes them in again.")
 
