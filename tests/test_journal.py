@@ -334,7 +334,7 @@ def test_an_undone_later_entry_stands_in_nobodys_way(store: Store) -> None:
     store.move_faces([1], "Cyrus")
     store.move_faces([1], "Zoe", may_be_new=True)
     store.undo(3)
-    with pytest.raises(CannotUndo) as refused:
+    with pytest.raises(CannotUndo, match="not all of its photos are where it put them") as refused:
         store.undo(1)
     assert refused.value.undo_first == 2
 
@@ -537,6 +537,25 @@ def test_who_lost_the_last_photo_to_a_member_is_forgotten_with_it(store: Store, 
     assert names_kept(store) == set()
     assert "'bea'" not in dump(path)
     assert whose(store) == {"Ada": [1, 2]}
+
+
+def test_nothing_tells_that_a_photo_was_once_a_forgotten_members(store: Store, path: Path) -> None:
+    """It is another's again, whose history would say so; the ids are gone too."""
+    store.move_faces([4], "Bea")
+    store.undo()
+    store.forget("Bea")
+    assert [(entry.faces, entry.can_undo) for entry in store.history()] == [((), False)] * 3
+    assert 'insert into "journal_moves"' not in dump(path)
+    assert whose(store) == {"Ada": [1, 2], "Cyrus": [4, 5]}
+
+
+def test_whose_photos_went_to_two_is_forgotten_with_either(store: Store, path: Path) -> None:
+    """Nobody knows which of the two it was: rather a name too few is kept than one too many."""
+    store.move_templates({1: "Bea", 2: "Cyrus"})
+    store.forget("Bea")
+    assert "Ada" not in names_kept(store)
+    assert "'ada'" not in dump(path)
+    assert whose(store) == {"Cyrus": [2, 4, 5]}
 
 
 def test_who_is_one_with_a_member_is_told_to_the_forgetting(store: Store, path: Path) -> None:

@@ -318,15 +318,17 @@ def _ends(connection: Connection) -> dict[int, list[int]]:
 def _one_with(connection: Connection, member_ids: set[int]) -> set[int]:
     """These, and all who became part of one of them and are no more."""
     one, ends = set(member_ids), _ends(connection)
-    while more := {member_id for member_id, heirs in ends.items() if one.intersection(heirs)} - one:
+    while more := {member_id for member_id, got in ends.items() if one.intersection(got)} - one:
         one |= more
     return one
 
 
 def _lose_who_cannot_return(connection: Connection) -> set[int]:
     """Remove the names of those who are no more and of whose last templates none is left: nothing brings them back."""
-    lost = {member_id for member_id, heirs in _ends(connection).items() if not heirs}
-    _lose_members(connection, lost)
+    lost: set[int] = set()
+    while more := {member_id for member_id, got in _ends(connection).items() if not got}:
+        _lose_members(connection, more)  # who became part of one of them cannot return now either
+        lost |= more
     return lost
 
 
