@@ -23,6 +23,12 @@
     │   ├── MemberNotFound
     │   ├── PhotoNotEnrolled    no face of this photo is in the gallery
     │   ├── MemberExists
+    │   ├── SameMember          two names are of one member where two are meant
+    │   ├── InOnePhoto          a member would get two faces of one photo
+    │   ├── NotMerged           no merge is known of this name
+    │   ├── EntryNotFound       no entry of this number is in the journal
+    │   ├── CannotUndo          what an entry did is not as it left it, or is gone for good
+    │   ├── NothingToUndo
     │   ├── RejectionNotFound
     │   ├── EnrolledAsMember    a face is said not to be a member's, and is enrolled as that member
     │   ├── SaidNotToBe         a photo would be given to a member of whom it was said that it is not them
@@ -344,9 +350,9 @@ class MemberNotFound(GalleryError):
         nearest: Enrolled names that look like it, best first.
     """
 
-    def __init__(self, name: str, nearest: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, nearest: tuple[str, ...] = (), *, advice: str = "") -> None:
         hint = f"Did you mean {' or '.join(repr(near) for near in nearest)}? " if nearest else ""
-        super().__init__(f"No member {name!r} is enrolled. {hint}'facegallery members' lists all names.")
+        super().__init__(f"No member {name!r} is enrolled. {hint}'facegallery members' lists all names.{advice}")
         self.name = name
         self.nearest = nearest
 
@@ -358,9 +364,96 @@ class MemberExists(GalleryError):
         name: The name that is taken, as enrolled.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"A member {name!r} is already enrolled. Choose another name.")
+    def __init__(self, name: str, *, advice: str = "Choose another name.") -> None:
+        super().__init__(f"A member {name!r} is already enrolled. {advice}")
         self.name = name
+
+
+class SameMember(GalleryError):
+    """Two members are meant, and both names are of one.
+
+    Attributes:
+        name: The member's.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Both names are those of the member {name!r}. Nothing was changed. 'facegallery members' lists all names."
+        )
+        self.name = name
+
+
+class InOnePhoto(GalleryError):
+    """A member would get a second face of a photo, and two faces of one photo are not one person.
+
+    Attributes:
+        member: Who would get it.
+        paths: The photos.
+    """
+
+    def __init__(self, member: str, paths: tuple[Path, ...]) -> None:
+        others = f" and {len(paths) - 1} more photos" if len(paths) > 1 else ""
+        super().__init__(
+            f"{paths[0]}{others}: {member!r} has another face in it, and two faces of one photo are not one person. "
+            "Nothing was changed. To do it all the same (a mirror, a collage): the same command with --yes."
+        )
+        self.member = member
+        self.paths = paths
+
+
+class NotMerged(GalleryError):
+    """No merge that could be taken apart is known of this name.
+
+    Attributes:
+        name: The name asked for.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"No member {name!r} was merged with another, as far as the gallery knows. 'facegallery history' lists "
+            "what was done; a single photo is moved with 'facegallery move PHOTO NAME'."
+        )
+        self.name = name
+
+
+class EntryNotFound(GalleryError):
+    """The journal has no entry of this number.
+
+    Attributes:
+        entry_id: The number asked for.
+    """
+
+    def __init__(self, entry_id: int) -> None:
+        super().__init__(f"There is no entry number {entry_id}. 'facegallery history' lists them.")
+        self.entry_id = entry_id
+
+
+class CannotUndo(GalleryError):
+    """An entry cannot be undone: what it did is not as it left it any more, or is gone for good.
+
+    Attributes:
+        entry_id: The entry.
+        reason: Why, in words.
+        undo_first: The later entry that has to be undone before it; None where that does not help.
+    """
+
+    def __init__(self, entry_id: int, reason: str, undo_first: int | None = None) -> None:
+        advice = (
+            "'facegallery history' lists what can be undone."
+            if undo_first is None
+            else f"Undo what was done later first: 'facegallery undo {undo_first}'."
+        )
+        super().__init__(f"Entry {entry_id} cannot be undone: {reason}. Nothing was changed. {advice}")
+        self.entry_id = entry_id
+        self.reason = reason
+        self.undo_first = undo_first
+
+
+class NothingToUndo(GalleryError):
+    """Nothing that was done can be undone."""
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing that can be undone. 'facegallery history' tells what was done, and why not.")
 
 
 class BadName(GalleryError):

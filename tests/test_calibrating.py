@@ -155,10 +155,21 @@ def test_a_calibration_of_what_was_forgotten_meanwhile_is_not_kept(gallery_folde
 
 
 def limits(
-    calibration: Calibration | None = MADE, *, n_members: int = 48, n_templates: int = 200, **asked: float
+    calibration: Calibration | None = MADE,
+    *,
+    n_members: int = 48,
+    n_templates: int = 200,
+    threshold: float | None = None,
+    min_margin: float | None = None,
 ) -> Limits:
     return limits_in_force(
-        SPEC, calibration, score=ScoreRule.CENTROID, n_members=n_members, n_templates=n_templates, **asked
+        SPEC,
+        calibration,
+        score=ScoreRule.CENTROID,
+        n_members=n_members,
+        n_templates=n_templates,
+        threshold=threshold,
+        min_margin=min_margin,
     )
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facegallery.cli.console import ERROR, confirmed, note, say, short_names, stdout, table
+from facegallery.cli.console import ERROR, confirmed, note, of_gallery, say, short_names, stdout, table
+from facegallery.cli.history import note_undo
 from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.errors import PhotoNotEnrolled
-from facegallery.settings import default_gallery_folder
 from facegallery.text import printable
 
 if TYPE_CHECKING:
@@ -129,13 +129,7 @@ def warn_of_wrong_photos(gallery: Gallery, enrolled: Sequence[Path]) -> None:
     for finding in findings:
         note(f"Look again: {_sentence(finding)}")
     if findings:
-        note(f"'facegallery audit{_of_gallery(gallery)}' shows what to do about it.")
-
-
-def _of_gallery(gallery: Gallery) -> str:
-    """What a command needs to be about this gallery, where it is not the usual one."""
-    is_usual = gallery.folder == default_gallery_folder()
-    return "" if is_usual else f" --gallery {shlex.quote(str(gallery.folder))}"
+        note(f"'facegallery audit{of_gallery(gallery)}' shows what to do about it.")
 
 
 def _sentence(finding: Finding) -> str:
@@ -212,7 +206,7 @@ def _show_next(gallery: Gallery, found: Audit, done: Collection[Change]) -> None
     for heading, commands in _next_steps(found, changed).items():
         say(heading)
         for command in dict.fromkeys(commands):
-            say(f"  {command}{_of_gallery(gallery)}")
+            say(f"  {command}{of_gallery(gallery)}")
     if not done:
         say("Nothing was changed.")
 
@@ -298,10 +292,11 @@ def _question(gallery: Gallery, found: Audit, changes: Sequence[Change]) -> str:
 def _carry_out(gallery: Gallery, changes: Sequence[Change], *, tell: Callable[[str], None]) -> None:
     """Move and take out, and say so."""
     gone = _gone(gallery, changes)
-    gallery.move_templates({each.face.template_id: each.to for each in changes if each.to is not None})
+    n_moved = gallery.move_templates({each.face.template_id: each.to for each in changes if each.to is not None})
     for each in changes:
         if each.to is not None:
             tell(f"Moved {each.face.photo_path} from {each.face.member} to {each.to}.")
+    moved = {entry.entry_id for entry in gallery.history(1)} if n_moved else set()
     removed = [each.face for each in changes if each.to is None]
     if removed:
         gallery.remove_templates([face.template_id for face in removed])
@@ -309,6 +304,9 @@ def _carry_out(gallery: Gallery, changes: Sequence[Change], *, tell: Callable[[s
         tell(f"Took out {face.photo_path} of {face.member}.")
     for name in gone:
         tell(f"{name} had no other photo and is gone.")
+    for entry in gallery.history(2):  # anew: what was taken out may keep the moves from being undone
+        if entry.entry_id in moved and entry.can_undo:
+            note_undo(gallery, entry)
     if removed:
         note("Put the files out of the members' folders too, or the next 'facegallery enroll' takes them in again.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from facegallery.domain import DEFAULT_SCORE
+from facegallery.settings import default_gallery_folder
 from facegallery.text import printable
 
 if TYPE_CHECKING:
@@ -112,6 +114,12 @@ def confirmed(question: str, *, otherwise: str) -> bool:
             raise typer.Exit(INTERRUPTED) from error
         note(f"Nobody answers here; {otherwise}")
         return False
+
+
+def of_gallery(gallery: Gallery) -> str:
+    """What a command that is shown needs to be about this gallery, where it is not the usual one."""
+    is_usual = gallery.folder == default_gallery_folder()
+    return "" if is_usual else f" --gallery {shlex.quote(str(gallery.folder))}"
 
 
 def note_stale_calibration(gallery: Gallery) -> None:

@@ -1,20 +1,27 @@
-"""Commands ``members``, ``show``, ``rename`` and ``forget``."""
+"""Commands ``members``, ``show``, ``rename``, ``merge``, ``unmerge``, ``move`` and ``forget``."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facegallery.cli.console import ERROR, confirmed, note, say, stdout, table
+from facegallery.cli.history import counted, in_words, note_undo
 from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.disk import write_private
-from facegallery.domain import Member
+from facegallery.domain import Action, JournalEntry, Member
+from facegallery.errors import InOnePhoto
 from facegallery.text import printable
 
+if TYPE_CHECKING:
+    from facegallery import Gallery
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A member's name; upper and lower case are the same.")]
 
 
@@ -68,13 +75,89 @@ def rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW")], galle
     """Give a member another name."""
     with open_gallery(gallery) as opened:
         old = opened.member(name).name
-        renamed = opened.rename(name, new)
-    say(f"{old} is now {renamed.name}.")
+        renamed = opened.rename(name, new).name
+        say(f"{old} is now {renamed}.")
+        if renamed != old:
+            note_undo(opened, opened.history(1, renamed)[0])
+
+
+def merge(
+    name: Annotated[str, typer.Argument(metavar="A", help="The member whose name goes.")],
+    into: Annotated[str, typer.Argument(metavar="B", help="The member who gets A's photos.")],
+    yes: YesOption = False,
+    gallery: GalleryOption = None,
+) -> None:
+    """Make one member of two: A's photos, and what was said not to be A, become B's. Asks if both are in one photo."""
+    with open_gallery(gallery) as opened:
+        try:
+            done = opened.merge(name, into, in_one_photo=yes)
+        except InOnePhoto as error:
+            _ask_of_one_photo(error)
+            done = opened.merge(name, into, in_one_photo=True)
+        _tell(opened, done)
+
+
+def unmerge(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that went, or of the member who got them.")],
+    new: Annotated[
+        str | None, typer.Option("--as", metavar="NEW", help="Another name for the member who comes back.")
+    ] = None,
+    gallery: GalleryOption = None,
+) -> None:
+    """Take the newest merge of a member apart; photos that were enrolled or moved since stay where they are."""
+    with open_gallery(gallery) as opened:
+        _tell(opened, opened.unmerge(name, as_name=new))
+
+
+def move(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="An enrolled photo.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The member whose it is.")],
+    of: Annotated[str | None, typer.Option("--from", metavar="NAME", help="The member whose face is meant.")] = None,
+    face: Annotated[
+        int | None, typer.Option("--face", min=1, metavar="N", help="Which face is meant, as 'detect' numbers them.")
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help="NAME may be a new member.")] = False,
+    yes: YesOption = False,
+    gallery: GalleryOption = None,
+) -> None:
+    """Give an enrolled photo to another member. The file is not touched; who has no other photo is gone."""
+    with open_gallery(gallery) as opened:
+        wanted = partial(opened.move, photo, name, of=of, face_number=face, may_be_new=new)
+        try:
+            done = wanted(in_one_photo=yes)
+        except InOnePhoto as error:
+            _ask_of_one_photo(error)
+            done = wanted(in_one_photo=True)
+        if done is None:
+            say(f"{photo} is {opened.member(name).name}'s already.")
+        else:
+            _tell(opened, done)
+
+
+def _ask_of_one_photo(error: InOnePhoto) -> None:
+    """Ask whether two faces of one photo are to be one person's; ends the command where they are not."""
+    n_more = len(error.paths) - 1
+    where = f"{error.paths[0]} and {counted(n_more, 'photo')} more" if n_more else f"{error.paths[0]}"
+    question = f"{where}: {error.member} has another face in it. Go on all the same?"
+    if not confirmed(printable(question), otherwise="to go on without being asked: --yes"):
+        note("Nothing was changed.")
+        raise typer.Exit(ERROR)
+
+
+def _tell(gallery: Gallery, done: JournalEntry) -> None:
+    """Say what was done, who is gone with it, and how it is undone."""
+    words = in_words(done)
+    say(f"{words[0].upper()}{words[1:]}.")
+    if done.action is Action.MOVE:
+        for each in done.members:
+            if each.after is None:
+                say(f"{each.before} had no other photo and is gone.")
+    note_undo(gallery, done)
 
 
 def forget(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     keep_backups: Annotated[
         bool, typer.Option("--keep-backups", help="Leave the backups in the gallery's folder, which hold the member.")
     ] = False,

@@ -19,6 +19,7 @@ from facegallery.domain.decisions import (
     Verdict,
 )
 from facegallery.domain.forgetting import Removal, Traces
+from facegallery.domain.journal import Action, JournalEntry, MovedFace, NameChange
 from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
@@ -57,6 +58,7 @@ __all__ = [
     "LANDMARK_NAMES",
     "N_OF_BEST",
     "UNIT_LENGTH_TOLERANCE",
+    "Action",
     "BoxXyxy",
     "Calibration",
     "Candidate",
@@ -70,9 +72,12 @@ __all__ = [
     "FaceCells",
     "FaceQuality",
     "Ids",
+    "JournalEntry",
     "Limits",
     "Member",
     "ModelIdentity",
+    "MovedFace",
+    "NameChange",
     "Photo",
     "Pixels",
     "PointXy",

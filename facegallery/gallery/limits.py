@@ -19,6 +19,7 @@ def limits_in_force(
     score: ScoreRule,
     n_members: int,
     n_templates: int,
+    n_moved: int = 0,
     threshold: float | None = None,
     min_margin: float | None = None,
 ) -> Limits:
@@ -30,6 +31,7 @@ def limits_in_force(
         score: The rule whose similarities are to be judged; a calibration holds for one of them.
         n_members: Members enrolled now.
         n_templates: Their templates.
+        n_moved: How many of those are another member's than when the calibration was made.
         threshold: What a call asks for.
         min_margin: What a call asks for.
 
@@ -39,7 +41,7 @@ def limits_in_force(
     fitting = calibration_for(score, calibration)
     usual = Limits(spec.threshold, DEFAULT_MIN_MARGIN, f"default of model '{spec.name}'")
     if fitting is not None:
-        stale = stale_words(fitting, n_members, n_templates)
+        stale = stale_words(fitting, n_members, n_templates, n_moved=n_moved)
         source = "; ".join(filter(None, (calibration_words(fitting), stale)))
         usual = Limits(fitting.threshold, fitting.min_margin, source)
     elif calibration is not None:
@@ -68,12 +70,16 @@ def calibration_words(calibration: Calibration) -> str:
     )
 
 
-def stale_words(calibration: Calibration, n_members: int, n_templates: int) -> str | None:
+def stale_words(calibration: Calibration, n_members: int, n_templates: int, *, n_moved: int = 0) -> str | None:
     """What to do where the gallery is no longer the one that was calibrated; None where it is."""
     if _differ_much(n_members, calibration.n_members):
         return f"{n_members} members now: calibrate again"
     if _differ_much(n_templates, calibration.n_enrolled):
         return f"{n_templates} photos now, {calibration.n_enrolled} then: calibrate again"
+    if n_moved:
+        # Few are enough: what was two people's and is one person's now was at the very end that the limits are set by.
+        whose = "1 photo is another member's" if n_moved == 1 else f"{n_moved} photos are other members'"
+        return f"{whose} now than then: calibrate again"
     if not len(calibration.stranger_scores):
         return "a member was forgotten since: calibrate again to be told of strangers"
     return None

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
-from facegallery.domain import EnrolledFace, Member, Removal, TemplateSet
+from facegallery.domain import EnrolledFace, JournalEntry, Member, Removal, TemplateSet
 from facegallery.errors import StillInTheLog
 from facegallery.gallery.erasing import certificate, finish, remove, search
 from facegallery.gallery.opened import OpenedGallery
@@ -37,7 +38,7 @@ class GalleryHealth:
 
 
 class MembersGallery(OpenedGallery):
-    """The part of :class:`facegallery.gallery.gallery.Gallery` that needs no networks."""
+    """The part of :class:`facegallery.gallery.gallery.Gallery` that needs no networks, but for a face's number."""
 
     def members(self) -> list[Member]:
         """All members in natural order of their names."""
@@ -73,6 +74,61 @@ class MembersGallery(OpenedGallery):
     def rename(self, old: str, new: str) -> Member:
         """Give a member another name. Raises MemberNotFound, MemberExists or BadName."""
         return self._store.rename(old, new)
+
+    def merge(self, source: str, into: str, *, in_one_photo: bool = False) -> JournalEntry:
+        """Make one member of two; see :meth:`facegallery.store.lives.LivesStore.merge`. The index holds as it is."""
+        return self._store.merge(source, into, in_one_photo=in_one_photo)
+
+    def unmerge(self, name: str, *, as_name: str | None = None) -> JournalEntry:
+        """Take the newest merge of a name apart; see :meth:`facegallery.store.lives.LivesStore.unmerge`."""
+        return self._store.unmerge(name, as_name=as_name)
+
+    def move(
+        self,
+        photo: Path | str,
+        to: str,
+        *,
+        of: str | None = None,
+        face_number: int | None = None,
+        may_be_new: bool = False,
+        in_one_photo: bool = False,
+    ) -> JournalEntry | None:
+        """Give the enrolled face of a photo to another member; one who is left without any is gone.
+
+        Args:
+            photo: The photo, by what is in it, else by the place where it was when it was enrolled.
+            to: The member.
+            of: Whose face is meant, where members share the photo.
+            face_number: Which face is meant, from 1, as ``detect`` numbers them; for this the file is read.
+            may_be_new: Make the member where there is none.
+            in_one_photo: Also where the member has another face in the photo.
+
+        Returns:
+            What was done; None where the face is that member's already.
+
+        Raises:
+            PhotoNotEnrolled: No face is enrolled from this photo, or not the one that is meant.
+            FaceChoiceNeeded: Several are, and neither ``of`` nor ``face_number`` says which.
+            MemberNotFound: No such member.
+            SaidNotToBe: Somebody said that the face is not that member's.
+            InOnePhoto: The member has another face in the photo.
+        """
+        from facegallery.gallery.moving import enrolled_face_meant
+
+        face = enrolled_face_meant(self, self._store, Path(photo), of=of, face_number=face_number)
+        return self._store.move_faces([face.template_id], to, may_be_new=may_be_new, in_one_photo=in_one_photo)
+
+    def history(self, n: int | None = None, member: str | None = None) -> list[JournalEntry]:
+        """What was done to members, newest first; see :meth:`facegallery.store.lives.LivesStore.history`."""
+        return self._store.history(n, member)
+
+    def to_undo(self, entry_id: int | None = None) -> JournalEntry:
+        """The entry that :meth:`undo` would undo. Raises what that raises."""
+        return self._store.to_undo(entry_id)
+
+    def undo(self, entry_id: int | None = None) -> JournalEntry:
+        """Take back what was done; see :meth:`facegallery.store.lives.LivesStore.undo`."""
+        return self._store.undo(entry_id)
 
     def forget(self, name: str, *, keep_backups: bool = False) -> Removal:
         """Remove a member for good: name, vectors, faces and photo records, from every file of the gallery.

@@ -260,12 +260,14 @@ class OpenedGallery:
             min_margin: What a call asks for; None takes the calibrated one, else ``decisions.DEFAULT_MIN_MARGIN``.
             score: The rule whose similarities are to be judged.
         """
+        calibration = self.calibration
         return limits_in_force(
             self.installed_model().spec,
-            self.calibration,
+            calibration,
             score=score,
             n_members=self._store.n_members(),
             n_templates=self._store.stamp().count,
+            n_moved=0 if calibration is None else self._store.n_moved_since(calibration.created_at),
             threshold=threshold,
             min_margin=min_margin,
         )
@@ -280,7 +282,8 @@ class OpenedGallery:
         calibration = self.calibration
         if calibration is None:
             return None
-        return stale_words(calibration, self._store.n_members(), self._store.stamp().count)
+        n_moved = self._store.n_moved_since(calibration.created_at)
+        return stale_words(calibration, self._store.n_members(), self._store.stamp().count, n_moved=n_moved)
 
     @property
     def analyzer(self) -> FaceAnalyzer:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, Text, bindparam, delete, func, select, type_coerce, update
+from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce, update
 
 from facegallery.domain import Removal, Traces
 from facegallery.store.engine import checkpoint, vacuum
@@ -21,7 +21,6 @@ from facegallery.store.tables import (
     FaceRow,
     MemberRow,
     PhotoRow,
-    RejectionRow,
     SettingsRow,
     TemplateRow,
 )
@@ -73,17 +72,25 @@ def begin(connection: Connection, *, keep_backups: bool) -> None:
 class Watch:
     """Looks at what is about to be removed, and then at what went."""
 
-    def __init__(self, connection: Connection, template_ids: Sequence[int], member_id: int | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        template_ids: Sequence[int],
+        member_id: int | None = None,
+        names: Collection[str] = (),
+    ) -> None:
         """Look before anything is removed.
 
         Args:
             connection: In the transaction that removes.
             template_ids: The templates that will go.
             member_id: The member who will go, if one does.
+            names: Other names of the member, which will go too.
         """
         self._connection = connection
         self._before = _counts(connection)
         self._texts = [] if member_id is None else _names(connection, member_id)
+        self._texts += [name.encode() for name in names]
         wanted = {"ids": json.dumps(list(template_ids))}
         self._template_ids: list[int] = []
         self._vectors: list[bytes] = []
@@ -94,12 +101,10 @@ class Watch:
         self._photos = {row.id: row for row in connection.execute(_PHOTOS, wanted)}
 
     def removal(self) -> Removal:
-        """Look again: what went. Of photos that went, rejections of other faces go too: they hold the photo's path."""
+        """Look again: what went."""
         there = set(self._connection.scalars(select(PhotoRow.id)))
         gone = [photo for key, photo in self._photos.items() if key not in there]
         hashes = tuple(photo.content_hash for photo in gone)
-        for content_hash in hashes:
-            self._connection.execute(delete(RejectionRow).where(RejectionRow.content_hash == content_hash))
         texts = [*self._texts]
         for photo in gone:
             texts += [

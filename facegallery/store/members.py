@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from facegallery.domain import Member, Removal
+from sqlalchemy import Connection
+
+from facegallery.domain import Action, Member, Removal
 from facegallery.errors import MemberExists, SaidNotToBe
-from facegallery.store import calibrations, erasure, moves, rejections, rows
+from facegallery.store import calibrations, changes, erasure, journal, moves, rejections, rows
+from facegallery.store.changes import Change
 from facegallery.store.names import clean_name
 from facegallery.store.writing import WritableStore
 
@@ -28,8 +32,9 @@ class MembersStore(WritableStore):
             holder = rows.find_member(connection, name)
             if holder is not None and holder != member_id:
                 raise MemberExists(rows.member_of(connection, holder).name)
-            rows.rename_member(connection, member_id, name)
-            rows.grow_revision(connection)
+            (as_is,) = changes.namings_of(connection, [member_id])
+            if as_is.before != name:
+                self._do(connection, Action.RENAME, Change((replace(as_is, after=name),)))
             return rows.member_of(connection, member_id)
 
     def forget(self, name: str, *, keep_backups: bool = False) -> Removal:
@@ -51,9 +56,14 @@ class MembersStore(WritableStore):
         """
         with self._write() as connection:
             member_id = rows.member_id_of(connection, name)
-            watch = erasure.Watch(connection, rows.template_ids_of(connection, member_id), member_id)
-            rejections.forget_faces(connection, member_id)
+            template_ids = rows.template_ids_of(connection, member_id)
+            watch = erasure.Watch(connection, template_ids, member_id, journal.known_names(connection, member_id))
+            said = rejections.of_faces(connection, template_ids) | rejections.of_photos(connection, template_ids)
+            journal.forget_rejections(connection, said)
+            journal.forget(connection, member_id)
+            rejections.remove_all(connection, said)
             rows.delete_member(connection, member_id)
+            journal.append(connection, Action.FORGET, Change(), now=self._clock(), removed=(1, len(template_ids)))
             calibrations.forget_photos(connection)
             erasure.begin(connection, keep_backups=keep_backups)
             rows.grow_revision(connection)
@@ -74,15 +84,11 @@ class MembersStore(WritableStore):
             BadName: No member can have this name.
         """
         with self._write() as connection:
-            member_of = {key: rows.member_id_of(connection, name) for key, name in moves_to.items()}
-            for key, name in moves_to.items():
-                said = rejections.of_template(connection, key, member_of[key])
-                if said is not None:
-                    raise SaidNotToBe(said.photo_path, name, said.rejection_id)
-            moved = moves.move(connection, member_of)
-            if moved:
-                rows.grow_revision(connection)
-            return moved
+            owners = {key: rows.member_id_of(connection, name) for key, name in moves_to.items()}
+            change = changes.moving(connection, owners)
+            if change.moves:
+                self._do(connection, Action.MOVE, change)
+            return tuple(sorted(change.owners))
 
     def remove_templates(self, template_ids: Sequence[int]) -> Removal:
         """Remove templates as ``forget`` removes a member's; a member left without a template is gone.
@@ -90,9 +96,32 @@ class MembersStore(WritableStore):
         Backups stay: wrong photos are no wish to be forgotten.
         """
         with self._write() as connection:
+            n_before = rows.count_members(connection)
             watch = erasure.Watch(connection, template_ids)
-            if moves.remove(connection, template_ids):
+            said = rejections.of_photos(connection, template_ids)
+            journal.forget_rejections(connection, said)
+            journal.forget_templates(connection, template_ids)
+            rejections.remove_all(connection, said)
+            removed = moves.remove(connection, template_ids)
+            if removed:
+                counts = (n_before - rows.count_members(connection), len(removed))
+                journal.append(connection, Action.REMOVE, Change(), now=self._clock(), removed=counts)
                 calibrations.forget_photos(connection)
                 erasure.begin(connection, keep_backups=True)
                 rows.grow_revision(connection)
             return watch.removal()
+
+    def _do(self, connection: Connection, action: Action, change: Change, *, undoes: int | None = None) -> int:
+        """Do a change and write it down; returns the entry's id.
+
+        Raises:
+            SaidNotToBe: Somebody said that a face is not the member's whose it would become.
+        """
+        said = changes.said_otherwise(connection, change)
+        if said is not None:
+            rejection = rejections.one(connection, said)
+            raise SaidNotToBe(rejection.photo_path, rejection.member, said)
+        changes.do(connection, change)
+        entry_id = journal.append(connection, action, change, now=self._clock(), undoes=undoes)
+        rows.grow_revision(connection)
+        return entry_id

@@ -1,32 +1,21 @@
-"""Templates given to another member or taken out: what the store asks of one connection about that.
+"""Templates taken out, and those that would meet in one photo: what the store asks of one connection about that.
 
-A moved template keeps its id and its vector, so an index of templates holds as it is. A member is somebody with
-photos: one whose last template goes is gone too.
+A member is somebody with photos: one whose last template goes is gone too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select
+from sqlalchemy.orm import aliased
 
-from facegallery.store.rows import give_template
 from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
 
 _WANTED = func.json_each(bindparam("ids")).table_valued("value")
 _THESE = TemplateRow.id.in_(select(_WANTED.c.value))
-
-
-def move(connection: Connection, member_of: Mapping[int, int]) -> tuple[int, ...]:
-    """Give each of these templates to a member; returns the ids of those that were another's until now, ascending."""
-    wanted = {"ids": json.dumps(list(member_of))}
-    found = connection.execute(select(TemplateRow.id, TemplateRow.member_id).where(_THESE), wanted).all()
-    moved = [row for row in found if row.member_id != member_of[row.id]]
-    for row in moved:
-        give_template(connection, row.id, member_of[row.id])
-    _remove_empty(connection, {row.member_id for row in moved})
-    return tuple(sorted(row.id for row in moved))
 
 
 def remove(connection: Connection, template_ids: Sequence[int]) -> tuple[int, ...]:
@@ -41,6 +30,31 @@ def remove(connection: Connection, template_ids: Sequence[int]) -> tuple[int, ..
     connection.execute(delete(PhotoRow).where(PhotoRow.id.in_(select(_WANTED.c.value)), ~in_use), photos)
     _remove_empty(connection, {row.member_id for row in found})
     return tuple(row.id for row in found)
+
+
+def met_in_photos(connection: Connection, template_ids: Collection[int], member_id: int) -> tuple[Path, ...]:
+    """The photos in which both one of these templates' faces and another face of the member are enrolled.
+
+    Two boxes are one face where the middle of either is in the other: a face that is enrolled for two members.
+    """
+    face, other, of_other = aliased(FaceRow), aliased(FaceRow), aliased(TemplateRow)
+    query = (
+        select(PhotoRow.id, PhotoRow.path)
+        .join(face, face.photo_id == PhotoRow.id)
+        .join(TemplateRow, TemplateRow.face_id == face.id)
+        .join(other, other.photo_id == PhotoRow.id)
+        .join(of_other, of_other.face_id == other.id)
+        .where(_THESE, of_other.member_id == member_id, TemplateRow.member_id != member_id)
+        .where(~_has_middle_in(face, other), ~_has_middle_in(other, face))
+        .distinct()
+    )
+    found = connection.execute(query.order_by(PhotoRow.id), {"ids": json.dumps(sorted(template_ids))})
+    return tuple(row.path for row in found)
+
+
+def _has_middle_in(face: type[FaceRow], other: type[FaceRow]) -> ColumnElement[bool]:
+    across = ((face.box_left + face.box_right) / 2).between(other.box_left, other.box_right)
+    return across & ((face.box_top + face.box_bottom) / 2).between(other.box_top, other.box_bottom)
 
 
 def _remove_empty(connection: Connection, member_ids: set[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, select
@@ -24,7 +25,7 @@ from facegallery.domain import (
     TemplateTail,
     Vectors,
 )
-from facegallery.store import calibrations, checks, keys, rejections, rows
+from facegallery.store import calibrations, checks, journal, keys, rejections, rows
 from facegallery.store.engine import reading
 from facegallery.store.sealed import cipher_of
 from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, TemplateRow
@@ -212,7 +213,12 @@ class ReadableStore:
     def n_members(self) -> int:
         """How many members are enrolled."""
         with self._read() as connection:
-            return connection.scalar(select(func.count()).select_from(MemberRow)) or 0
+            return rows.count_members(connection)
+
+    def n_moved_since(self, since: datetime) -> int:
+        """How many templates are another member's now than they were at a moment, among those still there."""
+        with self._read() as connection:
+            return journal.n_moved_since(connection, since)
 
     def rejections(self, name: str | None = None) -> list[Rejection]:
         """The faces that were said not to be one member's, or all of them; oldest first.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
 
 from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
@@ -16,6 +18,9 @@ from facegallery.store.vectors import from_blobs
 
 if TYPE_CHECKING:
     from facegallery.domain import Vectors
+
+
+_IDS = func.json_each(bindparam("ids")).table_valued("value")
 
 
 def vectors(connection: Connection) -> dict[str, Vectors]:
@@ -88,6 +93,12 @@ def _context(member_id: int, content_hash: str) -> str:
     return f"vector of a face in {content_hash} that is not member {member_id}"
 
 
+def remove_all(connection: Connection, rejection_ids: Collection[int]) -> None:
+    """Remove these."""
+    these = RejectionRow.id.in_(select(_IDS.c.value))
+    connection.execute(delete(RejectionRow).where(these), {"ids": json.dumps(list(rejection_ids))})
+
+
 def remove(connection: Connection, rejection_id: int) -> None:
     """Remove one, which the caller knows to be there."""
     connection.execute(delete(RejectionRow).where(RejectionRow.id == rejection_id))
@@ -106,18 +117,44 @@ _OF_ENROLLED = (
 """Those that are of enrolled faces: the same bytes, and a box whose middle is in the face's."""
 
 
-def forget_faces(connection: Connection, member_id: int) -> None:
-    """Remove those that are of a member's enrolled faces, whoever it was said that they are not."""
-    theirs = [row.id for row in connection.execute(_OF_ENROLLED.where(TemplateRow.member_id == member_id))]
-    for rejection_id in theirs:
-        remove(connection, rejection_id)
+def of_faces(connection: Connection, template_ids: Collection[int]) -> set[int]:
+    """Ids of those that are of the faces of these templates, whoever it was said that they are not."""
+    these = TemplateRow.id.in_(select(_IDS.c.value))
+    return {row.id for row in connection.execute(_OF_ENROLLED.where(these), {"ids": json.dumps(list(template_ids))})}
 
 
-def of_template(connection: Connection, template_id: int, member_id: int) -> Rejection | None:
-    """Somebody's word that the face behind a template is not this member's, or None."""
-    query = _OF_ENROLLED.where(TemplateRow.id == template_id, RejectionRow.member_id == member_id)
-    found = connection.execute(query).first()
-    return None if found is None else one(connection, found.id)
+def of_photos(connection: Connection, template_ids: Collection[int]) -> set[int]:
+    """Ids of those that are of any face in photos that go with these templates: they hold the photo's path."""
+    ids = select(_IDS.c.value)
+    in_photo = select(FaceRow.id).join(TemplateRow).where(FaceRow.photo_id == PhotoRow.id)
+    query = (
+        select(RejectionRow.id)
+        .join(PhotoRow, PhotoRow.content_hash == RejectionRow.content_hash)
+        .where(in_photo.where(TemplateRow.id.in_(ids)).exists(), ~in_photo.where(TemplateRow.id.not_in(ids)).exists())
+    )
+    return set(connection.scalars(query, {"ids": json.dumps(list(template_ids))}))
+
+
+def contradicted(connection: Connection, owners: Mapping[int, int], given: Mapping[int, int]) -> int | None:
+    """A rejection whose own face would become the member's of whom it is said, or None.
+
+    Args:
+        connection: In a transaction.
+        owners: By template id the member who would get it.
+        given: By rejection id the member of whom it would be said.
+    """
+    of_templates, of_rejections = (
+        select(func.json_each(bindparam(which)).table_valued("value").c.value) for which in ("templates", "rejections")
+    )
+    query = _OF_ENROLLED.add_columns(TemplateRow.member_id.label("owner_id"))
+    query = query.where(TemplateRow.id.in_(of_templates) | RejectionRow.id.in_(of_rejections))
+    ids = {"templates": json.dumps(list(owners)), "rejections": json.dumps(list(given))}
+    for row in connection.execute(query.order_by(RejectionRow.id), ids):
+        if row.owner_id != row.member_id and owners.get(row.template_id, row.owner_id) == given.get(
+            row.id, row.member_id
+        ):
+            return int(row.id)
+    return None
 
 
 def of_templates(connection: Connection) -> set[tuple[int, str]]:

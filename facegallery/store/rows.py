@@ -138,6 +138,11 @@ def members(connection: Connection) -> list[Member]:
     return [_member(row) for row in connection.execute(_MEMBERS).mappings()]
 
 
+def count_members(connection: Connection) -> int:
+    """How many members there are."""
+    return connection.scalar(select(func.count()).select_from(MemberRow)) or 0
+
+
 def member_of(connection: Connection, member_id: int) -> Member:
     """The member with this id, which the caller knows to be there."""
     return _member(connection.execute(_MEMBERS.where(MemberRow.id == member_id)).mappings().one())
@@ -159,16 +164,24 @@ def member_id_of(connection: Connection, name: str) -> int:
 
 def insert_member(connection: Connection, name: str, *, now: datetime) -> int:
     """Add a member with a clean name that nobody has; returns the id."""
-    # Chosen here and not by SQLite, since the name is sealed for it. It was never used before: see MemberRow.
+    return restore_member(connection, new_member_id(connection), name, created_at=now)
+
+
+def new_member_id(connection: Connection) -> int:
+    """An id that was never used before; chosen here and not by SQLite, since the name is sealed for it."""
     used = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'members'").scalar() or 0
-    member_id = used + 1
+    return int(used) + 1
+
+
+def restore_member(connection: Connection, member_id: int, name: str, *, created_at: datetime) -> int:
+    """Add a member who has this id already, with a clean name that nobody has; returns the id."""
     return insert_row(
         connection,
         MemberRow,
         id=member_id,
         name=kept_name(connection, member_id, name),
         name_key=name_key(name),
-        created_at=now,
+        created_at=created_at,
     )
 
 

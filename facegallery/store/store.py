@@ -11,6 +11,7 @@ from sqlalchemy import Engine, update
 
 from facegallery.disk import make_private_file
 from facegallery.domain import (
+    Action,
     Calibration,
     EmbeddedFace,
     EnrolledFace,
@@ -22,11 +23,12 @@ from facegallery.domain import (
 )
 from facegallery.errors import GalleryNotFound, WrongKey
 from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
-from facegallery.store import calibrations, keys, rejections, rows
+from facegallery.store import calibrations, changes, journal, keys, rejections, rows
 from facegallery.store.backups import BackupStore
+from facegallery.store.changes import Change, Move
 from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.erasure import ErasingStore
-from facegallery.store.members import MembersStore
+from facegallery.store.lives import LivesStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.names import clean_name
 from facegallery.store.sealed import give_cipher
@@ -35,7 +37,7 @@ from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
 
 
-class Store(MembersStore, ErasingStore, BackupStore):
+class Store(LivesStore, ErasingStore, BackupStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
@@ -227,6 +229,8 @@ class Store(MembersStore, ErasingStore, BackupStore):
             kept = rejections.find(connection, face.face, content_hash=photo.content_hash, member_id=member_id)
             if kept is None:
                 kept = rejections.add(connection, face.face, photo=photo, member_id=member_id, vector=blob, now=now)
+                said = Change(changes.namings_of(connection, [member_id]), (Move(None, kept, member_id, member_id),))
+                journal.append(connection, Action.REJECT, said, now=now)
                 rows.grow_revision(connection)
             return rejections.one(connection, kept)
 
@@ -239,6 +243,9 @@ class Store(MembersStore, ErasingStore, BackupStore):
         """
         with self._write() as connection:
             removed = rejections.one(connection, rejection_id)
+            whose = changes.namings_of(connection, [rows.member_id_of(connection, removed.member)])
+            said = journal.entry_of_rejection(connection, rejection_id)
+            journal.append(connection, Action.TAKE_BACK, Change(whose), now=self._clock(), undoes=said)
             rejections.remove(connection, rejection_id)
             rows.grow_revision(connection)
         self._empty_log()
