@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,7 +15,7 @@ from facegallery.cli.console import ERROR, confirmed, note, say, short_names, st
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.errors import PhotoNotEnrolled
 from facegallery.settings import default_gallery_folder
-from facegallery.text import printable
+from facegallery.text import printable, shell_word
 
 if TYPE_CHECKING:
     from facegallery import Gallery
@@ -136,7 +135,7 @@ def warn_of_wrong_photos(gallery: Gallery, enrolled: Sequence[Path]) -> None:
 def _of_gallery(gallery: Gallery) -> str:
     """What a command needs to be about this gallery, where it is not the usual one."""
     is_usual = gallery.folder == default_gallery_folder()
-    return "" if is_usual else f" --gallery {shlex.quote(str(gallery.folder))}"
+    return "" if is_usual else f" --gallery {shell_word(gallery.folder)}"
 
 
 def _sentence(finding: Finding) -> str:
@@ -222,7 +221,7 @@ def _next_steps(found: Audit, changed: set[int]) -> dict[str, list[str]]:
     steps: dict[str, list[str]] = {}
 
     def add(heading: str, *command: object) -> None:
-        steps.setdefault(heading, []).append(" ".join(["facegallery", *(shlex.quote(str(part)) for part in command)]))
+        steps.setdefault(heading, []).append(" ".join(["facegallery", *map(shell_word, command)]))
 
     for each in found.findings:
         if changed.intersection(face.template_id for face in each.faces):
