@@ -45,7 +45,8 @@ class Reading:
     Attributes:
         first: In order.
         second: The same files once more.
-        peak_mib: The most memory that the process had, over what it had before the first file.
+        peak_mib: The most memory that the process had, the making of the files included, over what it had before the
+            first was read.
         growth_mib: How much more it had after the second time than after the first.
     """
 
@@ -62,7 +63,7 @@ def read_all(files: Sequence[HostileFile], folder: Path) -> Reading:
         path = folder / f"{number} {file.name}"
         path.write_bytes(file.data)
         paths.append(path)
-    before = _peak_mib()
+    before = _now_mib()
     passes, sizes = [], []
     for _ in range(2):
         passes.append([_outcome(file, path, folder / "now") for file, path in zip(files, paths, strict=True)])
