@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import os
 import stat
 import threading
 import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError, features
+from PIL import ExifTags, Image, UnidentifiedImageError, _imaging, features
 from PIL.TiffImagePlugin import TiffImageFile
 
+from facegallery.bounds import BoundedStream, TooMuchWorkError, refuse_overwork
 from facegallery.domain import Photo
 from facegallery.errors import PhotoError, PhotoFault
 from facegallery.formats import mislabelled, recognised_format, shown, stated_bytes
@@ -48,6 +52,8 @@ _TURNS = {
 """EXIF orientation to the turn that makes the picture upright; 1 and anything else need none."""
 
 _QUARTER_TURNS = (5, 6, 7, 8)
+
+_BAND_VALUES = 2**20
 
 _REDUCED_COPY = 1
 _WHITE_IS_ZERO = 0
@@ -161,6 +167,8 @@ def _photo_error(file: PhotoFile, picture_format: str, error: Exception) -> Phot
         return PhotoError(
             file.path, PhotoFault.TOO_LARGE, f"it claims more than {MAX_PIXELS:,} pixels and was not decoded"
         )
+    if isinstance(error, TooMuchWorkError):
+        return PhotoError(file.path, PhotoFault.TOO_LARGE, f"the {name} picture would take too long to decode: {error}")
     if isinstance(error, MemoryError):
         return PhotoError(file.path, PhotoFault.TOO_LARGE, "decoding it needs more memory than there is")
     if "truncated" in str(error).lower() or stated_bytes(file.data, picture_format) > len(file.data):
@@ -203,8 +211,11 @@ def _open(file: PhotoFile, picture_format: str) -> Image.Image:
         raise PhotoError(
             file.path, PhotoFault.UNSUPPORTED, "AVIF pictures need a newer Pillow: pip install --upgrade pillow"
         )
+    refuse_overwork(file.data, picture_format)
+    if picture_format == "TIFF":
+        _silence_libtiff()
     # Only this one format: Pillow knows more than forty others, some of which start external programs.
-    image = Image.open(BytesIO(file.data), formats=(picture_format,))
+    image = Image.open(BoundedStream(file.data), formats=(picture_format,))
     _refuse_bomb(image.size)
     if isinstance(image, TiffImageFile) and image.tag_v2.get(ExifTags.Base.NewSubfileType) == _REDUCED_COPY:
         raise PhotoError(
@@ -213,6 +224,20 @@ def _open(file: PhotoFile, picture_format: str) -> Image.Image:
             "it is a camera raw file, of which only a preview could be read; export it as JPEG",
         )
     return image
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from writing what is wrong with a file to standard error, past Python; Pillow raises it anyway.
+
+    Its switches are found where Pillow's library is linked to a libtiff beside it, as on Linux and macOS.
+    """
+    with contextlib.suppress(OSError):
+        pillow = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            switch = getattr(pillow, name, None)
+            if switch is not None:
+                switch(None)
 
 
 def _pillow_reads_avif() -> bool:
@@ -280,13 +305,22 @@ def _eight_bit_grey(image: Image.Image) -> Image.Image:
 
 
 def _stretched(values: NDArray[np.int32] | NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Values with no fixed white to 0..255: fractions as they are, others from the least to the greatest of them."""
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    """Values with no fixed white to 0..255: fractions as they are, others from the least to the greatest of them.
+
+    A band of rows at a time: numpy interpolates in 64 bits, in which the largest photo takes gigabytes.
+    """
+    n_rows = max(1, _BAND_VALUES // values.shape[1])
+    bands = [slice(top, top + n_rows) for top in range(0, len(values), n_rows)]
+    kept = (values[band][np.isfinite(values[band])] for band in bands)
+    ends = [(float(finite.min()), float(finite.max())) for finite in kept if finite.size]
+    low, high = min((end[0] for end in ends), default=0.0), max((end[1] for end in ends), default=0.0)
     if values.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
         low, high = 0.0, 1.0
-    grey = np.interp(values, (low, high), (0.0, 255.0)) + 0.5  # holds infinities at the ends
-    return np.nan_to_num(grey).astype(np.uint8)
+    grey = np.empty(values.shape, np.uint8)
+    for band in bands:
+        stretched = np.interp(values[band], (low, high), (0.0, 255.0)) + 0.5  # holds infinities at the ends
+        grey[band] = np.nan_to_num(stretched)
+    return grey
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
 _ESCAPED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, line and paragraph separators
@@ -21,6 +22,29 @@ def printable(text: object) -> str:
         else char
         for char in str(text)
     )
+
+
+def shell_word(text: object) -> str:
+    r"""One word of a command that can be copied into a shell, printable as it stands.
+
+    What ``printable`` would escape is given as ``$'...'``, which bash and zsh read back: a command with the escapes of
+    ``printable`` alone would be about another member or file.
+    """
+    word = str(text)
+    if word == printable(word):
+        return shlex.quote(word)
+    return "$'" + "".join(map(_shell_character, word)) + "'"
+
+
+def _shell_character(char: str) -> str:
+    if char in "\\'":
+        return "\\" + char
+    if char == printable(char):
+        return char
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte of a file's name that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
 
 
 def apart(value: float, limit: float) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from facegallery.gallery.enrollment import EnrollOutcome, EnrollStatus, MemberPh
 from facegallery.gallery.identification import IdentifiedPhoto
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
-from facegallery.weights.files import ModelFiles
+from facegallery.weights.files import InstalledModel, ModelFiles
 from tests.conftest import RunCli, open_with
 
 MEMBERS = ["Ada", "Bea", "Cyrus", "Dan", "Hana", "Ivan"]
@@ -627,3 +629,25 @@ def test_a_gallery_keeps_the_way_its_faces_are_prepared(tmp_path: Path, run_cli:
     assert "--preparation landmarks" in other.err
     with Gallery.create(tmp_path / "usual", model="starter") as made:
         assert made.preparation is Preparation.LANDMARKS_MIRRORED
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+def test_networks_are_loaded_once_by_however_many_threads(gallery_folder: Path, analyzer: FaceAnalyzer) -> None:
+    """Threads that need them at once wait for the first: the libraries cannot be imported by several together."""
+    n_loads = []
+
+    def load(_: InstalledModel) -> FaceAnalyzer:
+        n_loads.append(1)
+        time.sleep(0.1)
+        return analyzer
+
+    store = Store.open(gallery_folder / DATABASE_NAME)
+    with (
+        Gallery(gallery_folder, store=store, models=ModelFiles.default(), load_analyzer=load) as opened,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        found = list(pool.map(lambda _: opened.analyzer, range(4)))
+    assert len(n_loads) == 1
+    assert all(each is analyzer for each in found)

@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from facegallery.cli import (
     auditing,
@@ -33,10 +34,38 @@ from facegallery.cli import (
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
 from facegallery.errors import FacegalleryError, SlowerRuntime
 from facegallery.settings import KEY_FILE_VARIABLE
+from facegallery.text import printable
 from facegallery.version import __version__
+
+
+class _Commands(TyperGroup):
+    """The commands. A mistake in how one is used repeats what was typed, which is made printable here."""
+
+    def make_context(self, *arguments: Any, **others: Any) -> Any:
+        """Parse what stands before a command."""
+        with _printable_mistakes():
+            return super().make_context(*arguments, **others)
+
+    def invoke(self, *arguments: Any, **others: Any) -> Any:
+        """Parse the rest, and run the command."""
+        with _printable_mistakes():
+            return super().invoke(*arguments, **others)
+
+
+@contextmanager
+def _printable_mistakes() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        message = getattr(error, "message", None)  # as typer's own have, whose base class it does not export
+        if isinstance(message, str):
+            error.__dict__["message"] = printable(message)
+        raise
+
 
 app = typer.Typer(
     name="facegallery",
+    cls=_Commands,
     help="Recognise the members of a group in photos, on your own machine, and show why.",
     epilog="Exit codes: 0 done, 1 error, 2 usage, 3 some inputs were skipped.",
     no_args_is_help=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -17,7 +16,7 @@ from facegallery.cli.history import note_undo
 from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.errors import PhotoNotEnrolled
-from facegallery.text import printable
+from facegallery.text import printable, shell_word
 
 if TYPE_CHECKING:
     from facegallery import Gallery
@@ -215,7 +214,7 @@ def _next_steps(found: Audit, changed: set[int]) -> dict[str, list[str]]:
     steps: dict[str, list[str]] = {}
 
     def add(heading: str, *command: object) -> None:
-        steps.setdefault(heading, []).append(" ".join(["facegallery", *(shlex.quote(str(part)) for part in command)]))
+        steps.setdefault(heading, []).append(" ".join(["facegallery", *map(shell_word, command)]))
 
     for each in found.findings:
         if changed.intersection(face.template_id for face in each.faces):

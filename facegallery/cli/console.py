@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from facegallery.domain import DEFAULT_SCORE
 from facegallery.settings import default_gallery_folder
-from facegallery.text import printable
+from facegallery.text import printable, shell_word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +118,7 @@ def confirmed(question: str, *, otherwise: str) -> bool:
 def of_gallery(gallery: Gallery) -> str:
     """What a command that is shown needs to be about this gallery, where it is not the usual one."""
     is_usual = gallery.folder == default_gallery_folder()
-    return "" if is_usual else f" --gallery {shlex.quote(str(gallery.folder))}"
+    return "" if is_usual else f" --gallery {shell_word(gallery.folder)}"
 
 
 def note_stale_calibration(gallery: Gallery) -> None:

@@ -24,8 +24,11 @@ from facegallery.domain import (
 )
 from facegallery.matching.quality_policy import DEFAULT_POLICY
 from facegallery.matching.strangers import stranger_words
+from facegallery.text import printable
 
 if TYPE_CHECKING:  # these import numpy and Pillow, which members are told without
+    from pathlib import Path
+
     from facegallery.gallery.detecting import DetectedPhoto
     from facegallery.gallery.identification import IdentifiedPhoto
     from facegallery.gallery.verification import Verification
@@ -51,6 +54,8 @@ CSV_COLUMNS = (
     "poor",
     "skipped",
 )
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def face_fields(number: int, face: Face) -> dict[str, Any]:
@@ -130,20 +135,35 @@ def skipped_fields(skipped: SkippedPhoto) -> dict[str, str]:
 
 
 def as_json(document: object) -> str:
-    """A document as JSON text, always valid UTF-8: undecodable bytes of a file's name become JSON escapes."""
-    return _text(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+    """A document as JSON text, always valid UTF-8, and harmless on a terminal.
+
+    Undecodable bytes of a file's name become JSON escapes, and so does what ``printable`` escapes elsewhere.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    return _text("\n".join(map(_json_line, text.split("\n"))))
+
+
+def _json_line(line: str) -> str:
+    """A line of JSON text, in which only strings can hold such characters, and none beyond U+FFFF."""
+    if line.isprintable():
+        return line
+    return "".join(char if char == printable(char) else f"\\u{ord(char):04x}" for char in line)
 
 
 def identification_csv(results: Iterable[IdentifiedPhoto | SkippedPhoto]) -> str:
-    """One row a face, one for a photo without faces, one for a skipped photo; every text field is quoted."""
+    """One row a face, one for a photo without faces, one for a skipped photo; every text field is quoted.
+
+    Members' names are as they are, also where a spreadsheet would take one for a formula: programs look members up by
+    them, and the person chose them, while files come from anybody.
+    """
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, CSV_COLUMNS, restval=None, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writeheader()
     for result in results:
         if isinstance(result, SkippedPhoto):
-            writer.writerow(_row(path=_text(result.path), skipped=f"{result.code}: {result.reason}"))
+            writer.writerow(_row(path=_cell_path(result.path), skipped=f"{result.code}: {result.reason}"))
         elif not result.faces:
-            writer.writerow(_row(path=_text(result.path), decision="no_face"))
+            writer.writerow(_row(path=_cell_path(result.path), decision="no_face"))
         else:
             writer.writerows(_face_rows(result))
     return out.getvalue()
@@ -158,7 +178,7 @@ def _face_rows(photo: IdentifiedPhoto) -> Sequence[dict[str, Any]]:
         left, top, right, bottom = (round(value, 2) for value in found.face.box_xyxy)
         rows.append(
             _row(
-                path=_text(photo.path),
+                path=_cell_path(photo.path),
                 face=found.number,
                 decision=fields["decision"],
                 member=fields["member"],
@@ -204,6 +224,12 @@ def _strangers(rate: StrangerRate | None) -> dict[str, Any] | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
+
+
+def _cell_path(path: Path) -> str:
+    """A path that no spreadsheet takes for a formula: what begins like one is told from the folder that it is in."""
+    text = _text(path)
+    return f"./{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _text(value: object) -> str:

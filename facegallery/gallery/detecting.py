@@ -69,12 +69,19 @@ def detect_photos(
     """
     found = expand(inputs)
 
+    loading = Lock()
+
     @cache
-    def here() -> FileDetector:
+    def loaded() -> FileDetector:
         return FileDetector(detector or load_detector(runtime))
 
+    def here(paths: Sequence[Path]) -> list[DetectedPhoto | SkippedPhoto]:
+        with loading:
+            file_detector = loaded()
+        return file_detector.detect_files(paths)
+
     job = AnalysisJob(None, runtime, None) if detector is None else None
-    with analysis_of(len(found), job, lambda paths: here().detect_files(paths)) as analysis:
+    with analysis_of(len(found), job, here) as analysis:
         for _, answer in analyzed(found, lambda entry: entry, analysis):
             yield answer
 

@@ -68,7 +68,7 @@ class Report:
     @property
     def markdown(self) -> str:
         """Lead, tables and remarks."""
-        return "\n\n".join([*map(printable, self.lead), *map(_markdown_table, self.tables), *self.remarks])
+        return "\n\n".join([*map(_plain, self.lead), *map(_markdown_table, self.tables), *map(_plain, self.remarks)])
 
     @property
     def markdown_file(self) -> str:
@@ -106,7 +106,12 @@ def _markdown_table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    return printable(text).replace("|", "\\|")
+    return _plain(text).replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    """Text that is no markup: folders, and so the people in reports, may be called anything."""
+    return printable(text).replace("<", "\\<")
 
 
 # --- what several reports say --------------------------------------------------------------------------------------
