@@ -8,6 +8,13 @@ Words follow ISO/IEC 19795 where it has one. Two frames of coordinates occur, an
 Arrays of pixels are RGB. Similarity is the cosine, in [-1, 1], higher is more alike.
 """
 
+from facegallery.domain.content import (
+    ArchivedFace,
+    ArchivedMember,
+    ArchivedPhoto,
+    ArchivedRejection,
+    GalleryContent,
+)
 from facegallery.domain.decisions import (
     DEFAULT_SCORE,
     N_OF_BEST,
@@ -55,6 +62,10 @@ __all__ = [
     "LANDMARK_NAMES",
     "N_OF_BEST",
     "UNIT_LENGTH_TOLERANCE",
+    "ArchivedFace",
+    "ArchivedMember",
+    "ArchivedPhoto",
+    "ArchivedRejection",
     "BoxXyxy",
     "Calibration",
     "Candidate",
@@ -67,6 +78,7 @@ __all__ = [
     "Face",
     "FaceCells",
     "FaceQuality",
+    "GalleryContent",
     "Ids",
     "Limits",
     "Member",
