@@ -6,10 +6,13 @@ import hashlib
 import io
 import json
 import os
+import stat
+import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from facegallery.domain import (
     Face,
     GalleryContent,
     ModelIdentity,
+    Pixels,
     Preparation,
     ScoreRule,
     Vectors,
@@ -200,6 +204,23 @@ def assert_same(found: GalleryContent, expected: GalleryContent) -> None:
         np.testing.assert_array_equal(found.crops[number], pixels)
 
 
+class Watched(Mapping[int, Pixels]):
+    """Crops that look at the file which is being written when they are asked for."""
+
+    def __init__(self, crops: Mapping[int, Pixels], folder: Path, modes: list[int]) -> None:
+        self._crops, self._folder, self._modes = crops, folder, modes
+
+    def __getitem__(self, number: int) -> Pixels:
+        self._modes.extend(stat.S_IMODE(path.stat().st_mode) for path in self._folder.glob("*.part"))
+        return self._crops[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._crops)
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+
 # --- archives that were tampered with ---------------------------------------------------------------------------------
 
 
@@ -208,10 +229,21 @@ def entries_of(path: Path) -> Entries:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def sample_entries(folder: Path) -> Entries:
-    path = folder / "sample.zip"
-    write_archive(path, sample_content(), replace=True)
-    return entries_of(path)
+def sample_entries() -> Entries:
+    """The entries of an archive of ``sample_content``; to be changed."""
+    return dict(_sample_entries())
+
+
+@cache
+def _sample_entries() -> Entries:
+    with tempfile.TemporaryDirectory() as folder:
+        write_archive(Path(folder) / "a", sample_content())
+        return entries_of(Path(folder) / "a")
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
 def pack(entries: Mapping[str, bytes]) -> bytes:

@@ -17,7 +17,7 @@ import tracemalloc
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from tests.archives import (
     NOW,
     Edit,
     Entries,
+    Watched,
     assert_same,
     change_manifest,
     contents,
@@ -50,10 +51,10 @@ from tests.archives import (
     unit_vectors,
     with_fields,
     with_line,
+    write,
 )
 from tests.children import line_of, start
 from tests.disks import room_for
-from tests.weight_files import write
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "archive.md"
 
@@ -189,23 +190,6 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     assert set(modes) == {0o600}
 
 
-class Watched(Mapping[int, Pixels]):
-    """Crops that look at the file which is being written when they are asked for."""
-
-    def __init__(self, crops: Mapping[int, Pixels], folder: Path, modes: list[int]) -> None:
-        self._crops, self._folder, self._modes = crops, folder, modes
-
-    def __getitem__(self, number: int) -> Pixels:
-        self._modes.extend(stat.S_IMODE(path.stat().st_mode) for path in self._folder.glob("*.part"))
-        return self._crops[number]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._crops)
-
-    def __len__(self) -> int:
-        return len(self._crops)
-
-
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     """It is replaced only when that is said; a link to nowhere and a folder are something that is there too."""
     path = write(tmp_path / "mine", b"mine")
@@ -277,8 +261,7 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 from facegallery.archive import write_archive
-from tests.archives import sample_content
-from tests.test_archive import Watched
+from tests.archives import Watched, sample_content
 
 class Deadly(Watched):
     def __getitem__(self, number):
@@ -357,7 +340,7 @@ def refusal(path: Path) -> str:
 
 def test_the_helpers_of_these_tests_make_sound_archives(tmp_path: Path) -> None:
     """The control: entries that were packed and mended by hand, with nothing else changed, are read."""
-    entries = sample_entries(tmp_path)
+    entries = sample_entries()
     mend(entries)
     assert_same(read_archive(write(tmp_path / "a", pack(entries))), sample_content())
 
@@ -581,7 +564,7 @@ MENDED |= {
 @pytest.mark.parametrize(("edit", "reason"), MENDED.values(), ids=MENDED.keys())
 def test_a_hostile_entry_is_refused_whatever_its_hash(edit: Edit, reason: str, tmp_path: Path) -> None:
     """Sizes and hashes are right, so somebody meant it: the entry itself is checked, and the reason says what."""
-    entries = sample_entries(tmp_path)
+    entries = sample_entries()
     edit(entries)
     mend(entries)
     path = write(tmp_path / "hostile", pack(entries))
@@ -661,7 +644,7 @@ MANIFESTS: dict[str, tuple[Edit, str]] = {
 @pytest.mark.parametrize(("edit", "reason"), MANIFESTS.values(), ids=MANIFESTS.keys())
 def test_a_manifest_that_does_not_fit_is_refused(edit: Edit, reason: str, tmp_path: Path) -> None:
     """A changed byte anywhere, and a manifest that says what is not so, or nothing that can be."""
-    entries = sample_entries(tmp_path)
+    entries = sample_entries()
     edit(entries)
     path = write(tmp_path / "hostile", pack(entries))
     assert re.search(reason, refusal(path)), refusal(path)
@@ -700,7 +683,7 @@ def zip_of(entries: Entries, change: Change = lambda _: None, method: int = zipf
 
 def test_a_compressed_entry_is_refused(tmp_path: Path) -> None:
     """What is not compressed cannot grow; a bomb of zeros is refused for that alone, in no time and memory."""
-    entries = sample_entries(tmp_path)
+    entries = sample_entries()
     assert "faces.jsonl is compressed" in refusal(
         write(tmp_path / "a", zip_of(entries, lambda info: deflate(info, "faces.jsonl")))
     )
@@ -726,7 +709,7 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
             if info.filename == "README.txt":
                 info.external_attr = (kind | 0o777) << 16
 
-        reason = refusal(write(tmp_path / "a", zip_of(sample_entries(tmp_path), change)))
+        reason = refusal(write(tmp_path / "a", zip_of(sample_entries(), change)))
         assert "README.txt is a link" in reason
 
 
@@ -756,7 +739,7 @@ def central(content: bytes, name: str) -> int:
 )
 def test_a_directory_that_lies_is_refused(offset: int, value: bytes, reason: str, tmp_path: Path) -> None:
     """Flags, methods, sizes and places in the directory that are not those of the entry."""
-    content = bytearray(pack(sample_entries(tmp_path)))
+    content = bytearray(pack(sample_entries()))
     at = (
         central(bytes(content), "README.txt" if value in (b"\xff\x00", b"\x01\x00\x00\x00") else "vectors.npy") + offset
     )
@@ -764,9 +747,21 @@ def test_a_directory_that_lies_is_refused(offset: int, value: bytes, reason: str
     assert reason in refusal(write(tmp_path / "a", bytes(content)))
 
 
+@pytest.mark.parametrize("place", [2**32, 2**63, 2**64 - 1])
+def test_a_place_beyond_any_file_is_refused(place: int, tmp_path: Path) -> None:
+    """ZIP64 can name a place that no file has, and that no system can go to."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in sample_entries().items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+        archive.getinfo("README.txt").header_offset = place
+    reason = refusal(write(tmp_path / "a", buffer.getvalue()))
+    assert "README.txt is not where the directory says" in reason
+
+
 def test_a_size_that_reaches_into_another_entry_is_refused(tmp_path: Path) -> None:
     """Both sizes say more than there is: the bytes would be another entry's."""
-    content = bytearray(pack(sample_entries(tmp_path)))
+    content = bytearray(pack(sample_entries()))
     at = central(bytes(content), "members.jsonl")
     content[at + 20 : at + 28] = struct.pack("<2L", 100_000, 100_000)
     assert "members.jsonl lies over another one" in refusal(write(tmp_path / "a", bytes(content)))
@@ -774,7 +769,7 @@ def test_a_size_that_reaches_into_another_entry_is_refused(tmp_path: Path) -> No
 
 def test_entries_at_one_place_are_refused(tmp_path: Path) -> None:
     """Many entries of the same bytes are how a small ZIP file becomes a large one."""
-    content = bytearray(pack(sample_entries(tmp_path)))
+    content = bytearray(pack(sample_entries()))
     at, other = central(bytes(content), "crops/0.png"), central(bytes(content), "crops/2.png")
     content[other + 42 : other + 46] = content[at + 42 : at + 46]
     assert "crops/" in refusal(write(tmp_path / "a", bytes(content)))
@@ -782,13 +777,13 @@ def test_entries_at_one_place_are_refused(tmp_path: Path) -> None:
 
 def test_a_name_that_goes_on_after_u_0000_is_refused(tmp_path: Path) -> None:
     """A name ends there for zipfile; what the file says is looked at."""
-    content = pack({**sample_entries(tmp_path), "README.txt#x": b""}).replace(b"README.txt#x", b"README.txt\0x")
+    content = pack({**sample_entries(), "README.txt#x": b""}).replace(b"README.txt#x", b"README.txt\0x")
     assert r"an entry 'README.txt\x00x'" in refusal(write(tmp_path / "a", content))
 
 
 def test_an_entry_twice_is_refused(tmp_path: Path) -> None:
     """Two entries of one name: one reader takes the first, another the last."""
-    buffer = io.BytesIO(pack(sample_entries(tmp_path)))
+    buffer = io.BytesIO(pack(sample_entries()))
     with zipfile.ZipFile(buffer, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr(zipfile.ZipInfo("members.jsonl"), b"")
     assert "it has the entry members.jsonl twice" in refusal(write(tmp_path / "a", buffer.getvalue()))
@@ -796,7 +791,7 @@ def test_an_entry_twice_is_refused(tmp_path: Path) -> None:
 
 def test_another_name_before_the_bytes_is_refused(tmp_path: Path) -> None:
     """The directory says one name and the entry itself another."""
-    content = bytearray(pack(sample_entries(tmp_path)))
+    content = bytearray(pack(sample_entries()))
     at = central(bytes(content), "members.jsonl")
     (start_of_entry,) = struct.unpack("<L", content[at + 42 : at + 46])
     content[start_of_entry + 31] ^= 4
@@ -805,7 +800,7 @@ def test_another_name_before_the_bytes_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The directory is the only part that is read whole before anything is known."""
-    path = write(tmp_path / "a", pack(sample_entries(tmp_path)))
+    path = write(tmp_path / "a", pack(sample_entries()))
     read_archive(path)
     monkeypatch.setattr(container, "MAX_DIRECTORY_BYTES", 500)
     assert "its directory is too long" in refusal(path)
@@ -813,7 +808,7 @@ def test_a_directory_of_absurd_length_is_not_read(tmp_path: Path, monkeypatch: p
 
 def test_counts_alone_reserve_no_memory(tmp_path: Path) -> None:
     """A manifest that speaks of millions of faces, in a small file: refused before anything is reserved for them."""
-    entries = sample_entries(tmp_path)
+    entries = sample_entries()
     change_manifest(entries, lambda document: document["counts"].update(dict.fromkeys(["faces", "photos"], 4_000_000)))
     path = write(tmp_path / "a", pack(entries))
     tracemalloc.start()
