@@ -193,9 +193,12 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     """It is replaced only when that is said; a link to nowhere and a folder are something that is there too."""
     path = write(tmp_path / "mine", b"mine")
+    modes: list[int] = []
+    content = replace(sample_content(), crops=Watched(sample_content().crops, tmp_path, modes))
     with pytest.raises(ArchiveNotWritten, match="there is a file already"):
-        write_archive(path, sample_content())
+        write_archive(path, content)
     assert path.read_bytes() == b"mine"
+    assert modes == []  # said at once, before anything is written
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ArchiveNotWritten, match="there is a file already"):
         write_archive(tmp_path / "link", sample_content())
@@ -295,6 +298,8 @@ BAD_CONTENTS = {
     "two of a name": {"members": (ArchivedMember("Ada", NOW), ArchivedMember("ADA", NOW))},
     "a name that is none": {"members": (ArchivedMember("Ada", NOW), ArchivedMember(" ", NOW))},
     "a time without a zone": {"members": (ArchivedMember("Ada", NOW), ArchivedMember("B", NOW.replace(tzinfo=None)))},
+    "a moment without a zone": {"created_at": NOW.replace(tzinfo=None)},
+    "a calibration without a zone": {"calibration": replace(sample_calibration(), created_at=NOW.replace(tzinfo=None))},
     "a member without a face": {"members": (*sample_content().members, ArchivedMember("C", NOW))},
     "a vector too few": {"vectors": unit_vectors(2)},
     "vectors of another type": {"vectors": unit_vectors(3).astype(np.float64)},
