@@ -7,11 +7,13 @@ are then set right again, as somebody would who means harm: bytes at random neve
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -30,6 +32,8 @@ VALUES: list[Any] = [
     "\ud800", "%FF", "2026-05-03T12:00:00+00:00", "f" * 64, [], [[]], {}, [0] * 4, [[0, 0]] * 5, {"size": 0},
 ]  # fmt: skip
 
+
+PLACES = [0, 1, 2**16, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1]
 
 NOISE = re.compile(r"#[0-9]+\s|INFO: (Instrumenting|Running|A corpus|Using)|WARNING: Failed to find function|#####|\"")
 """What libFuzzer says that tells nobody whether something was found."""
@@ -110,6 +114,28 @@ def fuzz(folder: Path, options: list[str]) -> None:
         changed[name] = any_bytes(given)
         return mended(changed, name)
 
+    def cut_entry(given: Any) -> bytes:
+        changed = dict(entries)
+        name = given.PickValueInList(names)
+        changed[name] = changed[name][: given.ConsumeIntInRange(0, len(changed[name]))]
+        return mended(changed, name)
+
+    def some_entries(given: Any) -> bytes:
+        kept = given.ConsumeIntInRange(0, 2 ** len(names) - 1)
+        return mended({name: entries[name] for at, name in enumerate(names) if kept >> at & 1}, "")
+
+    def lying_directory(given: Any) -> bytes:
+        """The directory says another place or size of an entry, small, large or beyond any."""
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, content in entries.items():
+                archive.writestr(zipfile.ZipInfo(name), content)
+            info = archive.getinfo(given.PickValueInList(names))
+            for field in ("header_offset", "file_size", "compress_size"):
+                if given.ConsumeBool():
+                    setattr(info, field, given.PickValueInList(PLACES))
+        return file.getvalue()
+
     def other_entries(given: Any) -> bytes:
         changed = dict(entries)
         del changed[given.PickValueInList(names)]
@@ -142,6 +168,7 @@ def fuzz(folder: Path, options: list[str]) -> None:
 
     makers: list[Callable[[Any], bytes]] = [
         any_bytes, spliced_file, spliced_directory, spliced_entry, replaced_entry, other_entries, changed_value,
+        cut_entry, some_entries, lying_directory,
     ]  # fmt: skip
 
     def one(data: bytes) -> None:
@@ -151,6 +178,8 @@ def fuzz(folder: Path, options: list[str]) -> None:
             found = read_archive(folder / "hostile")
         except ArchiveRefused:
             return
+        for vectors in (found.vectors, found.rejection_vectors):
+            assert np.isclose(np.linalg.norm(vectors.astype(np.float64), axis=1), 1, rtol=0, atol=0.0011).all()
         # What was taken is a gallery: it can be written, and read as the same.
         write_archive(folder / "again", found, replace=True)
         archives.assert_same(read_archive(folder / "again"), found)
