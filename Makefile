@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench check format lint types contracts migrations coverage lowest install install-dev clean
+.PHONY: demo test bench fuzz check format lint types contracts migrations coverage lowest install install-dev clean
 
 demo: install
 	$(BIN)/facegallery demo
@@ -14,6 +14,11 @@ test: install-dev
 # PHOTOS=DIR works on real photographs (benchmarks/README.md says how they lie) instead of the sample group.
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+# What the reader of archives does with FUZZ_SECONDS of hostile files. Where atheris is not built for this Python, it says so.
+FUZZ_SECONDS ?= 60
+fuzz: install-dev $(VENV)/installed-fuzz
+	$(BIN)/python -m tests.fuzz_archive -max_total_time=$(FUZZ_SECONDS) -seed=1
 
 check: install-dev format lint types contracts migrations test
 
@@ -31,6 +36,10 @@ $(VENV)/installed-dev: pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $(VENV)/installed $@
+
+$(VENV)/installed-fuzz: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	@touch $(VENV)/installed $@
 
 $(BIN)/python:

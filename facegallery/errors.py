@@ -34,6 +34,8 @@
     │   ├── SaidNotToBe         a photo would be given to a member of whom it was said that it is not them
     │   ├── BadClusterFile      a file of clusters that cannot be used
     │   ├── TooManyFaces        more faces to be grouped than fit into memory
+    │   ├── ArchiveRefused      a file that is no archive of a gallery, or a damaged or hostile one
+    │   ├── ArchiveNotWritten   an archive cannot be put where it was asked for, or this gallery cannot be one
     │   ├── BadName             a member's name that cannot be kept
     │   └── CalibrationRefused  the gallery's photos cannot support the wanted rate
     ├── ExplanationError        there is nothing to explain, or the picture cannot be made
@@ -557,6 +559,37 @@ class TooManyFaces(GalleryError):
             f"Cluster fewer folders at a time, or join less: '--join' with more than {limit:.2f}."
         )
         self.n_faces = n_faces
+
+
+class ArchiveRefused(GalleryError):
+    """A file that is no archive of a gallery, or one that is damaged, changed, or made to do harm; none of it is used.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it, one line.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: {reason}. Nothing was taken from it. Fetch the archive again from where it came from, or make "
+            "it anew: 'facegallery export FILE'."
+        )
+        self.path = path
+        self.reason = reason
+
+
+class ArchiveNotWritten(GalleryError):
+    """An archive cannot be put where it was asked for, or what it should hold cannot be kept in one.
+
+    Attributes:
+        path: Where the archive should have been.
+        reason: Why it is not there, one line.
+    """
+
+    def __init__(self, path: Path, reason: str, *, advice: str) -> None:
+        super().__init__(f"{path} was not written: {reason}. {advice}")
+        self.path = path
+        self.reason = reason
 
 
 class ExplanationError(FacegalleryError):

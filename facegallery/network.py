@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ LAYERS = {"block8": 3, "repeat_2": 8, "repeat_1": 17}
 
 MAX_FILE_BYTES = 1 << 30
 """Ten times the published files: a larger one is not this network, and is not read into memory."""
+
+MAX_FILE_ENTRIES = 10_000
+"""Ten times the network's tensors, each of which is an entry in a file of ``torch.save``."""
 
 _ADVICE = "Give a file of InceptionResnetV1 weights (a state dict), as facenet-pytorch publishes them."
 _N_NAMES_SHOWN = 3
@@ -128,12 +132,32 @@ def _parse(data: bytes, name: str, path: Path) -> Any:
             warnings.simplefilter("ignore")  # about odd tensors; the check of the layout refuses those
             if data[8:9] == b"{":  # safetensors: eight bytes of length, then a JSON object; no pickle or zip begins so
                 return load(data)
+            _require_stored(data)
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # hostile bytes can raise anything from here
         found = f"{len(data):,} bytes that are not ({type(error).__name__})" if data else "an empty file"
         raise ModelFileRefused(
             name, path, expected="tensors of safetensors or torch.save", actual=found, advice=_ADVICE
         ) from error
+
+
+def _require_stored(data: bytes) -> None:
+    """Refuse a ZIP file with more in it than its own size: ``torch.save`` compresses nothing, but would be read so.
+
+    Raises:
+        BadZipFile: An entry is compressed, or entries share bytes, or there are more than any network has; or it is
+            damaged.
+    """
+    if not data.startswith(b"PK"):
+        return
+    if data.count(b"PK\1\2") > MAX_FILE_ENTRIES:  # before a directory of a gigabyte becomes objects
+        raise zipfile.BadZipFile("too many entries")
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        entries = file.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise zipfile.BadZipFile("compressed entries")
+    if sum(entry.file_size for entry in entries) > len(data):
+        raise zipfile.BadZipFile("entries that share bytes")
 
 
 def _checked(found: Any, layout: dict[str, torch.Tensor], name: str, path: Path) -> dict[str, torch.Tensor]:

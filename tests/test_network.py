@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
+import json
 import pickle
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -162,6 +165,7 @@ REFUSED_STATES: dict[str, tuple[Callable[[], Any], str]] = {
     "nearly a classifier": (lambda: small_state() | {"logits": torch.zeros(1)}, "1 unexpected: 'logits'"),
     "a classifier elsewhere": (lambda: small_state() | {"my.logits.weight": torch.zeros(1)}, "1 unexpected"),
     "of another shape": (lambda: small_state() | {KEY: torch.zeros(3)}, f"1 of another shape: {KEY}"),
+    "of an absurd shape": (lambda: small_state() | {KEY: torch.zeros(1).expand(2**40)}, f"1 of another shape: {KEY}"),
     "transposed": (lambda: small_state() | {"last_linear.weight": torch.zeros(1792, 512)}, "1 of another shape"),
     "of another type": (lambda: small_state() | {KEY: small_state()[KEY].to(torch.int8)}, "1 of another type"),
     "a count that is none": (
@@ -206,6 +210,20 @@ def test_wider_floats_are_narrowed(tmp_path: Path) -> None:
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
+def safetensors_of(shape: list[int], n_bytes: int) -> bytes:
+    """A file whose head claims a tensor of some shape and size, with four bytes behind it."""
+    head = json.dumps({KEY: {"dtype": "F32", "shape": shape, "data_offsets": [0, n_bytes]}}).encode()
+    return len(head).to_bytes(8, "little") + head + bytes(4)
+
+
+def legacy_of(count: bytes) -> bytes:
+    """A file of the old ``torch.save`` whose only storage claims another number of elements, a pickle's integer."""
+    buffer = io.BytesIO()
+    torch.save({KEY: torch.zeros(7)}, buffer, _use_new_zipfile_serialization=False)
+    assert buffer.getvalue().count(b"K\x07N") == 1
+    return buffer.getvalue().replace(b"K\x07N", count + b"N")
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -217,13 +235,67 @@ def test_wider_floats_are_narrowed(tmp_path: Path) -> None:
         b"PK\x03\x04" + bytes(100),
         pickle.dumps({"a": 1}),
         b"<!DOCTYPE html><html><body>Sign in</body></html>",
+        safetensors_of([2**40], 2**42),
+        safetensors_of([2**40, 2**40], 4),
+        safetensors_of([-1], 4),
+        safetensors_of([2**20], 4),
+        legacy_of(b"\x8a\x06\x00\x00\x00\x00\x00\x40"),
+        legacy_of(b"J\xff\xff\xff\xff"),
     ],
-    ids=["empty", "text", "cut zip", "cut safetensors", "absurd length", "zip of zeros", "pickle", "login page"],
+    ids=[
+        "empty",
+        "text",
+        "cut zip",
+        "cut safetensors",
+        "absurd length",
+        "zip of zeros",
+        "pickle",
+        "login page",
+        "absurd shape",
+        "shape beyond any integer",
+        "negative shape",
+        "shape without its bytes",
+        "absurd storage",
+        "negative storage",
+    ],
 )
 def test_what_is_no_weight_file_is_refused(data: bytes, tmp_path: Path) -> None:
     """Bytes of no known format end in one kind of error, whatever the parsers make of them."""
     with pytest.raises(ModelFileRefused, match="expected"):
         load_network(write(tmp_path / "weights.pt", data), name="mine")
+
+
+def repacked(method: int, *, copies: int = 0) -> bytes:
+    """A sound file with its entries compressed or not, and some entries again under other names at the same place."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(small_weights())) as old, zipfile.ZipFile(buffer, "w", method) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+        for number in range(copies):
+            new.filelist.append(renamed(new.infolist()[0], f"archive/data/more-{number}"))
+    return buffer.getvalue()
+
+
+def renamed(info: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
+    changed = copy.copy(info)
+    changed.filename = name
+    return changed
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        repacked(zipfile.ZIP_DEFLATED),
+        repacked(zipfile.ZIP_STORED, copies=5),
+        repacked(zipfile.ZIP_STORED, copies=20_000),
+    ],
+    ids=["compressed", "shared bytes", "too many"],
+)
+def test_a_weight_file_that_grows_is_refused(data: bytes, tmp_path: Path) -> None:
+    """A file of a megabyte would else be unpacked to gigabytes before anything looks at a shape."""
+    with pytest.raises(ModelFileRefused, match="BadZipFile"):
+        load_network(write(tmp_path / "weights.pt", data), name="mine")
+    load_network(write(tmp_path / "sound.pt", repacked(zipfile.ZIP_STORED)), name="mine")  # the control
 
 
 class Trap:

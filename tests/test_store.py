@@ -43,9 +43,9 @@ from facegallery.errors import (
     MemberNotFound,
     ModelMismatch,
 )
+from facegallery.names import MAX_NAME_LENGTH, name_key
 from facegallery.store import Store, clean_name
 from facegallery.store.engine import open_engine, sqlite_errors
-from facegallery.store.names import MAX_NAME_LENGTH, name_key
 from tests.children import line_of, start
 
 MODEL = ModelIdentity("starter", "a" * 64)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +18,7 @@ from facegallery.network import load_network
 from facegallery.settings import bundled
 from facegallery.weights.catalogue import CATALOGUE, STARTER, UNMEASURED_THRESHOLD, ModelSpec
 from facegallery.weights.files import ModelFiles
+from tests.disks import room_for
 from tests.weight_files import sha256, small_weights, write
 
 PUBLISHED = small_weights(0.01)
@@ -339,17 +337,6 @@ def test_a_models_folder_that_is_none_is_one_clear_error(tmp_path: Path, publish
         files.installed()
     with pytest.raises(ModelFolderUnavailable, match="models"):
         files.import_file("vggface2", published)
-
-
-@contextmanager
-def room_for(n_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_leaves_no_half_model(files: ModelFiles, published: Path) -> None:

@@ -8,6 +8,13 @@ Words follow ISO/IEC 19795 where it has one. Two frames of coordinates occur, an
 Arrays of pixels are RGB. Similarity is the cosine, in [-1, 1], higher is more alike.
 """
 
+from facegallery.domain.content import (
+    ArchivedFace,
+    ArchivedMember,
+    ArchivedPhoto,
+    ArchivedRejection,
+    GalleryContent,
+)
 from facegallery.domain.decisions import (
     DEFAULT_SCORE,
     N_OF_BEST,
@@ -59,6 +66,10 @@ __all__ = [
     "N_OF_BEST",
     "UNIT_LENGTH_TOLERANCE",
     "Action",
+    "ArchivedFace",
+    "ArchivedMember",
+    "ArchivedPhoto",
+    "ArchivedRejection",
     "BoxXyxy",
     "Calibration",
     "Candidate",
@@ -71,6 +82,7 @@ __all__ = [
     "Face",
     "FaceCells",
     "FaceQuality",
+    "GalleryContent",
     "Ids",
     "JournalEntry",
     "Limits",

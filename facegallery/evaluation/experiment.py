@@ -10,7 +10,7 @@ from facegallery.domain import SkippedPhoto
 from facegallery.errors import EvaluationError
 from facegallery.evaluation.half import Half
 from facegallery.gallery.enrollment import MemberPhotos, plan_folder
-from facegallery.store.names import name_key
+from facegallery.names import name_key
 
 
 @dataclass(frozen=True, slots=True)

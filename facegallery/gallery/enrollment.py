@@ -30,8 +30,8 @@ from facegallery.gallery.pipeline import Analysis, analyzed
 from facegallery.images import load_file
 from facegallery.matching.choice import choose_faces
 from facegallery.matching.quality_policy import QualityPolicy
+from facegallery.names import clean_name, name_key
 from facegallery.store import Store
-from facegallery.store.names import clean_name, name_key
 from facegallery.walk import find_photos, loose_photos, member_folders
 from facegallery.weights.files import InstalledModel
 

@@ -1,6 +1,6 @@
 """The gallery's memory: members, photos, faces and templates in one SQLite file."""
 
-from facegallery.store.names import clean_name
+from facegallery.names import clean_name
 from facegallery.store.store import Store
 
 __all__ = ["Store", "clean_name"]

@@ -13,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from facegallery.domain import Action
+from facegallery.names import name_key
 from facegallery.store.changes import LISTED, Change, Move, Naming, listed
-from facegallery.store.names import name_key
 from facegallery.store.rows import insert_row
 from facegallery.store.tables import (
     JournalMoveRow,

@@ -18,11 +18,11 @@ from facegallery.errors import (
     NotMerged,
     SameMember,
 )
+from facegallery.names import clean_name, name_key
 from facegallery.store import changes, journal, moves, rejections, rows
 from facegallery.store.changes import Change, Move, Naming
 from facegallery.store.journal import Recorded
 from facegallery.store.members import MembersStore
-from facegallery.store.names import clean_name, name_key
 from facegallery.store.tables import FaceRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.undoing import UNDOABLE, Present, obstacle
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from facegallery.domain import Action, Member, Removal
 from facegallery.errors import MemberExists, SaidNotToBe
+from facegallery.names import clean_name
 from facegallery.store import calibrations, changes, erasure, journal, moves, rejections, rows
 from facegallery.store.changes import Change
-from facegallery.store.names import clean_name
 from facegallery.store.writing import WritableStore
 
 

@@ -38,7 +38,7 @@ from facegallery.domain import (
     Preparation,
 )
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelMismatch
-from facegallery.store.names import clean_name, name_key, nearest_names
+from facegallery.names import clean_name, name_key, nearest_names
 from facegallery.store.sealed import cipher_of, kept_name, lookup_text
 from facegallery.store.tables import (
     MEMBER_NAME,

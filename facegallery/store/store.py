@@ -22,6 +22,7 @@ from facegallery.domain import (
     Secret,
 )
 from facegallery.errors import GalleryNotFound, WrongKey
+from facegallery.names import clean_name
 from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
 from facegallery.store import calibrations, changes, journal, keys, rejections, rows
 from facegallery.store.backups import BackupStore
@@ -30,7 +31,6 @@ from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_er
 from facegallery.store.erasure import ErasingStore
 from facegallery.store.lives import LivesStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
-from facegallery.store.names import clean_name
 from facegallery.store.sealed import give_cipher
 from facegallery.store.tables import PhotoRow
 from facegallery.store.vectors import to_blob

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from facegallery.domain import Action
+from facegallery.names import name_key
 from facegallery.store import changes, journal, rows
 from facegallery.store.changes import LISTED, Change, Move, Naming, listed
 from facegallery.store.journal import Recorded
-from facegallery.store.names import name_key
 from facegallery.store.tables import RejectionRow, TemplateRow
 
 UNDOABLE = (Action.RENAME, Action.MERGE, Action.UNMERGE, Action.MOVE, Action.REJECT)
