@@ -22,18 +22,28 @@ from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
     Member,
+    Reembedding,
     Rejection,
     StoreStamp,
     TemplateSet,
     TemplateTail,
 )
-from facegallery.domain.models import AUTOMATIC, ModelIdentity, Precision, Preparation, Runtime, RuntimeChoice
+from facegallery.domain.models import (
+    AUTOMATIC,
+    ModelIdentity,
+    Precision,
+    Preparation,
+    Runtime,
+    RuntimeChoice,
+    VectorSpace,
+)
 from facegallery.domain.photos import (
     CROP_SIZE_PX,
     EMBEDDING_SIZE,
     LANDMARK_NAMES,
     UNIT_LENGTH_TOLERANCE,
     BoxXyxy,
+    Crop,
     EmbeddedFace,
     Face,
     FaceCells,
@@ -60,6 +70,7 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Cipher",
+    "Crop",
     "Decision",
     "Detector",
     "EmbeddedFace",
@@ -77,6 +88,7 @@ __all__ = [
     "PointXy",
     "Precision",
     "Preparation",
+    "Reembedding",
     "Rejection",
     "Runtime",
     "RuntimeChoice",
@@ -90,6 +102,7 @@ __all__ = [
     "TemplateSource",
     "TemplateTail",
     "VectorIndex",
+    "VectorSpace",
     "Vectors",
     "Verdict",
 ]
