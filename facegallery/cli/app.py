@@ -13,6 +13,7 @@ from facegallery.cli import (
     auditing,
     calibrating,
     clustering,
+    crops,
     demonstration,
     enrolling,
     evaluating,
@@ -22,6 +23,7 @@ from facegallery.cli import (
     identifying,
     members,
     models,
+    reembedding,
     rejecting,
 )
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
@@ -68,6 +70,8 @@ for _command in (
     members.show,
     members.rename,
     members.forget,
+    crops.crops,
+    reembedding.reembed,
     enrolling.init,
     calibrating.calibrate,
     auditing.audit,
