@@ -7,6 +7,7 @@
     │   ├── ModelNotFound       no such model, or its file is not on this machine
     │   ├── ModelFileRefused    the bytes or the tensors are not what they should be
     │   ├── ModelMismatch       vectors of two models would have been compared
+    │   │   └── ModelChanged    the gallery was taken to another model while it was in use
     │   ├── DownloadFailed      the file could not be fetched
     │   └── ModelFolderUnavailable  the folder of model files cannot be read or written, or is in use
     ├── RuntimeUnavailable      what should run the networks is missing or fails
@@ -36,6 +37,9 @@
     │   ├── TooManyFaces        more faces to be grouped than fit into memory
     │   ├── ArchiveRefused      a file that is no archive of a gallery, or a damaged or hostile one
     │   ├── ArchiveNotWritten   an archive cannot be put where it was asked for, or this gallery cannot be one
+    │   ├── OtherReembedding    the gallery is on its way to another model than the one asked for
+    │   ├── NoReembedding       the gallery is not on its way to another model (any more)
+    │   ├── FacesMissing        faces cannot be embedded anew: no photo and no crop of them is there
     │   ├── BadName             a member's name that cannot be kept
     │   └── CalibrationRefused  the gallery's photos cannot support the wanted rate
     ├── ExplanationError        there is nothing to explain, or the picture cannot be made
@@ -138,7 +142,7 @@ class ModelMismatch(ModelError):
     """Two models' vectors would have been compared.
 
     Attributes:
-        expected: Name of the model the gallery was created on.
+        expected: Name of the model the gallery is on.
         actual: Name of the model that was asked for or found.
     """
 
@@ -146,6 +150,18 @@ class ModelMismatch(ModelError):
         super().__init__(message)
         self.expected = expected
         self.actual = actual
+
+
+class ModelChanged(ModelMismatch):
+    """The gallery was taken to another model, or to another preparation of faces, while this program used it."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(
+            expected,
+            actual,
+            f"The gallery was taken from {expected} to {actual} by another program ('facegallery reembed') while this "
+            "one was at work, and their vectors are not compared. Run the same command again.",
+        )
 
 
 class DownloadFailed(ModelError):
@@ -590,6 +606,58 @@ class ArchiveNotWritten(GalleryError):
         super().__init__(f"{path} was not written: {reason}. {advice}")
         self.path = path
         self.reason = reason
+
+
+class OtherReembedding(GalleryError):
+    """The gallery is on its way to another model, or another preparation, than the one asked for.
+
+    Attributes:
+        model: Where it is going.
+        preparation: How faces are prepared for that.
+    """
+
+    def __init__(self, model: str, preparation: str) -> None:
+        super().__init__(
+            f"The gallery is on its way to model '{model}', faces prepared by '{preparation}'. To go on there: "
+            f"'facegallery reembed --model {model} --preparation {preparation}'. To drop what was done for it, and go "
+            "elsewhere: '--restart'. To stay on the model as it is: 'facegallery reembed --abandon'."
+        )
+        self.model = model
+        self.preparation = preparation
+
+
+class NoReembedding(GalleryError):
+    """The gallery is not on its way to another model: nobody began, or another program has abandoned it.
+
+    Attributes:
+        folder: The gallery.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"The gallery in {folder} is not on its way to another model (any more). To begin: "
+            "'facegallery reembed --model NAME'."
+        )
+        self.folder = folder
+
+
+class FacesMissing(GalleryError):
+    """Faces cannot be embedded anew, since neither their photo nor a crop of them is there; nothing was switched.
+
+    Attributes:
+        n_faces: How many.
+        paths: Where their photos should be.
+    """
+
+    def __init__(self, paths: tuple[Path, ...]) -> None:
+        n = len(paths)
+        super().__init__(
+            f"{n} face{'s' * (n != 1)} cannot be embedded anew, the first of {paths[0]}. The gallery stays as it is "
+            "until they can. Bring the photos back, or enroll them where they are now (which remembers the place), and "
+            "run the same command again; or give these faces up: '--drop-missing'."
+        )
+        self.n_faces = n
+        self.paths = paths
 
 
 class ExplanationError(FacegalleryError):

@@ -149,7 +149,7 @@ def test_the_store_is_read_again_after_it_was_closed(path: Path) -> None:
         assert store.stamp() == StoreStamp(2, store.state(), MODEL.fingerprint, 2)
         tails = [store.tail(last_id) for last_id in (0, 1, 9)]
         assert [(tail.count, tail.last_added) for tail in tails] == [(2, None), (1, NOON), (0, None)]
-        assert {tail.fingerprint for tail in tails} == {MODEL.fingerprint}
+        assert {tail.fingerprint for tail in tails} == {f"{MODEL.fingerprint} landmarks"}
 
 
 def test_a_path_is_kept_absolute_and_need_not_be_valid_text(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

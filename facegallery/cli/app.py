@@ -17,6 +17,7 @@ from facegallery.cli import (
     auditing,
     calibrating,
     clustering,
+    crops,
     demonstration,
     enrolling,
     evaluating,
@@ -29,6 +30,7 @@ from facegallery.cli import (
     keys,
     members,
     models,
+    reembedding,
     rejecting,
 )
 from facegallery.cli.console import ERROR, note, nowhere, speak_utf8
@@ -132,6 +134,8 @@ for _command in (
     history.history,
     history.undo,
     members.forget,
+    crops.crops,
+    reembedding.reembed,
     enrolling.init,
     calibrating.calibrate,
     auditing.audit,

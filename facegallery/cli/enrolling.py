@@ -81,6 +81,12 @@ def enroll(
         typer.Option("--face", min=1, metavar="N", help="Which face of the one photo, as 'detect' numbers them."),
     ] = None,
     accept_poor: AcceptPoorOption = False,
+    keep_crops: Annotated[
+        bool,
+        typer.Option(
+            "--keep-crops", help="Keep the faces' pixels too, so that no photo is needed to go to another model."
+        ),
+    ] = False,
     gallery: GalleryOption = None,
     model: NewModelOption = None,
     runtime: RuntimeOption = Runtime.AUTO,
@@ -110,7 +116,9 @@ def enroll(
     with open_or_create(gallery, model, RuntimeChoice(runtime, precision)) as opened:
         raise typer.Exit(
             run_enrollment(
-                opened, opened.enroll(plan, accept_poor=accept_poor), sum(len(entry.photos) for entry in plan)
+                opened,
+                opened.enroll(plan, accept_poor=accept_poor, keep_crops=keep_crops),
+                sum(len(entry.photos) for entry in plan),
             )
         )
 

@@ -47,16 +47,20 @@ def members(as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
 def show(name: Name, as_json: JsonOption = False, gallery: GalleryOption = None) -> None:
     """Show one member and the photos the member was enrolled from."""
     with open_gallery(gallery) as opened:
-        member, faces = opened.member(name), opened.enrolled_faces(name)
+        member, faces, n_crops = opened.member(name), opened.enrolled_faces(name), opened.count_crops(name)
     if as_json:
         from facegallery.cli.report import as_json as json_text
         from facegallery.cli.report import enrolled_fields, member_fields
 
         sys.stdout.write(
-            json_text({**member_fields(member), "enrolled": [enrolled_fields(face) for face in faces]}) + "\n"
+            json_text(
+                {**member_fields(member), "crops": n_crops, "enrolled": [enrolled_fields(face) for face in faces]}
+            )
+            + "\n"
         )
         return
-    say(f"{member.name}: {member.n_templates} enrolled, since {member.created_at:%Y-%m-%d}")
+    crops = f"; {n_crops} crop{'s' * (n_crops != 1)} kept" if n_crops else ""
+    say(f"{member.name}: {member.n_templates} enrolled, since {member.created_at:%Y-%m-%d}{crops}")
     numbers = ("probability", "quality")
     rows = table("photo", "face (left, top, right, bottom)", *numbers, "enrolled", right=numbers)
     for entry in faces:

@@ -113,6 +113,7 @@ def open_or_create(
     note(f"New gallery in {gallery.folder}, on model '{spec.name}': {spec.summary}")
     if model is None and spec.name == "starter":
         note(
-            "For real work fetch the better model first: 'facegallery model pull vggface2'. A gallery keeps its model."
+            "For real work fetch the better model first: 'facegallery model pull vggface2'. A gallery keeps its model "
+            "until 'facegallery reembed' takes it to another."
         )
     return gallery

@@ -31,18 +31,28 @@ from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
     Member,
+    Reembedding,
     Rejection,
     StoreStamp,
     TemplateSet,
     TemplateTail,
 )
-from facegallery.domain.models import AUTOMATIC, ModelIdentity, Precision, Preparation, Runtime, RuntimeChoice
+from facegallery.domain.models import (
+    AUTOMATIC,
+    ModelIdentity,
+    Precision,
+    Preparation,
+    Runtime,
+    RuntimeChoice,
+    VectorSpace,
+)
 from facegallery.domain.photos import (
     CROP_SIZE_PX,
     EMBEDDING_SIZE,
     LANDMARK_NAMES,
     UNIT_LENGTH_TOLERANCE,
     BoxXyxy,
+    Crop,
     EmbeddedFace,
     Face,
     FaceCells,
@@ -74,6 +84,7 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Cipher",
+    "Crop",
     "Decision",
     "Detector",
     "EmbeddedFace",
@@ -95,6 +106,7 @@ __all__ = [
     "PointXy",
     "Precision",
     "Preparation",
+    "Reembedding",
     "Rejection",
     "Removal",
     "Runtime",
@@ -110,6 +122,7 @@ __all__ = [
     "TemplateTail",
     "Traces",
     "VectorIndex",
+    "VectorSpace",
     "Vectors",
     "Verdict",
 ]

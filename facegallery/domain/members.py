@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from facegallery.domain.decisions import ScoreRule
+from facegallery.domain.models import ModelIdentity, Preparation, VectorSpace
 from facegallery.domain.photos import Face, Ids, Vectors
 
 
@@ -59,6 +60,7 @@ class TemplateSet:
         vectors: shape (n, 512), float32, unit length.
         members: n names, in the order of ``ids``.
         qualities: shape (n,), float32, in [0, 1]: how good the face's picture is; 1 where nobody looked.
+        space: What the vectors can be compared with; None for ones that are not of a store.
     """
 
     revision: int
@@ -67,6 +69,7 @@ class TemplateSet:
     vectors: Vectors
     members: tuple[str, ...]
     qualities: Vectors
+    space: VectorSpace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class TemplateTail:
     """What an index of the store's templates up to one of them needs to know of the store.
 
     Attributes:
-        fingerprint: The embedding model's.
+        fingerprint: The embedding model's and, as text, how faces were prepared for it.
         count: Number of templates that are newer than that one.
         last_added: When that one was kept, to the microsecond; None when it is not there. Ids are never used again, so
             an id with its time names one act of enrollment: two stores that share it have the same history up to
@@ -168,3 +171,27 @@ class Calibration:
     n_misnamed: int
     margin_chosen: bool
     stranger_scores: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Reembedding:
+    """A gallery's way to another model.
+
+    Attributes:
+        model: Where it is going.
+        preparation: How faces are prepared for that model.
+        started_at: UTC.
+        n_done: Templates and rejections whose new vectors are there.
+        n_left: Those whose are not yet.
+    """
+
+    model: ModelIdentity
+    preparation: Preparation
+    started_at: datetime
+    n_done: int
+    n_left: int
+
+    @property
+    def space(self) -> VectorSpace:
+        """What the new vectors can be compared with."""
+        return VectorSpace(self.model.fingerprint, self.preparation)

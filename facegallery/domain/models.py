@@ -59,7 +59,7 @@ AUTOMATIC = RuntimeChoice()
 class Preparation(str, Enum):
     """How a face is cut out for the embedder, and whether its mirror image is looked at too.
 
-    Vectors of two preparations are not compared: a gallery keeps the one it was created with.
+    Vectors of two preparations are not compared: a gallery has one at a time.
     """
 
     BOX = "box"
@@ -78,3 +78,16 @@ class Preparation(str, Enum):
     def mirrored(self) -> bool:
         """Whether the embedding is of the crop and its mirror image together, which takes twice the time."""
         return self in (Preparation.BOX_MIRRORED, Preparation.LANDMARKS_MIRRORED)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """What can be compared: vectors of one model, of faces that were prepared in one way.
+
+    Attributes:
+        fingerprint: The model's.
+        preparation: How the faces were prepared.
+    """
+
+    fingerprint: str
+    preparation: Preparation

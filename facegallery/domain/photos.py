@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from facegallery.domain.models import Preparation
 
 if TYPE_CHECKING:  # numpy is not needed to import the vocabulary, and costs 0.1 s at the start of each command
     import numpy as np
@@ -108,11 +110,26 @@ class EmbeddedFace:
         face: The detection.
         embedding: shape (512,), float32, unit length.
         quality: What the picture of the face is like; None where nobody looked.
+        crop: shape (160, 160, 3), uint8, RGB: what was embedded; None unless crops are to be kept.
     """
 
     face: Face
     embedding: Vectors
     quality: FaceQuality | None = None
+    crop: Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A face as the embedder saw it, as it is kept; ``facegallery.crops`` makes and reads the PNG.
+
+    Attributes:
+        preparation: How it was cut out.
+        png: A PNG of 160x160 pixels, RGB, without loss.
+    """
+
+    preparation: Preparation
+    png: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

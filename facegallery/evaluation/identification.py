@@ -153,7 +153,9 @@ def enrolled(
         TemporaryDirectory(prefix="facegallery-", ignore_cleanup_errors=True) as folder,
         Store.create(Path(folder) / DATABASE_NAME, model=model.identity, preparation=preparation) as store,
     ):
-        outcomes = tuple(enroll_photos(store, model, known, experiment.plan, policy=DEFAULT_POLICY))
+        outcomes = tuple(
+            enroll_photos(store, model, known, experiment.plan, policy=DEFAULT_POLICY, preparation=preparation)
+        )
         if not any(outcome.status is EnrollStatus.ENROLLED for outcome in outcomes):
             raise EvaluationError(
                 f"Not one photo of {experiment.folders[0]} could be enrolled. 'facegallery enroll' says why of each."
@@ -244,7 +246,8 @@ def identification_report(
     with enrolled(experiment, found, model=model, preparation=preparation) as gallery:
         members = list(templates_by_member(gallery.templates))
         scores = scores_of([embeddings.get(attempt.path) for attempt in attempts], gallery.templates, score)
-        search, limits = gallery.searches.by(score), gallery.gallery.limits(score=score)
+        search = gallery.searches.by(score, gallery.gallery.space)
+        limits = gallery.gallery.limits(score=score)
         searched = tuple(
             _searched(attempt, row, members, _answer(attempt, found[attempt.path], search, limits))
             for attempt, row in zip(attempts, scores, strict=True)

@@ -16,10 +16,12 @@ from facegallery.domain import (
     EmbeddedFace,
     Embedder,
     Face,
+    FaceQuality,
     Photo,
     Preparation,
     RuntimeChoice,
     SkippedPhoto,
+    VectorSpace,
 )
 from facegallery.errors import FaceChoiceNeeded, PhotoError
 from facegallery.gallery.networks import load_networks
@@ -62,13 +64,20 @@ class FaceAnalyzer:
         embedder: Makes their embeddings.
         model: The installed model behind the embedder, with its default threshold.
         preparation: How faces are prepared for the embedder, which was made for it.
+        keeps_crops: Whether embedded faces come with their crops.
     """
 
     detector: Detector
     embedder: Embedder
     model: InstalledModel
     preparation: Preparation
+    keeps_crops: bool = False
     _busy: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @property
+    def space(self) -> VectorSpace:
+        """What its embeddings can be compared with."""
+        return VectorSpace(self.model.fingerprint, self.preparation)
 
     def analyze(self, photo: Photo) -> list[EmbeddedFace]:
         """Faces in the photo frame with their embeddings, most probable first; empty when there is no face."""
@@ -85,11 +94,14 @@ class FaceAnalyzer:
         if not any(found):
             return [[] for _ in photos]
         crops = [self.crop(photo, face) for photo, faces in zip(photos, found, strict=True) for face in faces]
-        embeddings = iter(self.embedder.embed(np.stack(crops)))
+        embedded = zip(self.embedder.embed(np.stack(crops)), crops, strict=True)
         return [
-            [EmbeddedFace(face, next(embeddings), measure(photo, face)) for face in faces]
+            [self._with(face, measure(photo, face), *next(embedded)) for face in faces]
             for photo, faces in zip(photos, found, strict=True)
         ]
+
+    def _with(self, face: Face, quality: FaceQuality, embedding: Vectors, crop: Pixels) -> EmbeddedFace:
+        return EmbeddedFace(face, embedding, quality, crop if self.keeps_crops else None)
 
     def crop(self, photo: Photo, face: Face) -> Pixels:
         """The crop that is embedded: shape (160, 160, 3), uint8, RGB."""

@@ -7,6 +7,7 @@ face that fits those is taken (see :mod:`facegallery.matching.choice`). A face w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -14,20 +15,24 @@ from pathlib import Path
 
 import numpy as np
 
+from facegallery.crops import crop_face, packed
 from facegallery.domain import (
     EMBEDDING_SIZE,
     BoxXyxy,
     EmbeddedFace,
     EnrolledFace,
     Photo,
+    Preparation,
     Rejection,
     SkippedPhoto,
     Vectors,
+    VectorSpace,
 )
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
 from facegallery.gallery.analysis import AnalyzedPhoto, pick_face, skipped_photo
 from facegallery.gallery.pipeline import Analysis, analyzed
-from facegallery.images import load_file
+from facegallery.gallery.searches import comparable
+from facegallery.images import load_file, read_photo
 from facegallery.matching.choice import choose_faces
 from facegallery.matching.quality_policy import QualityPolicy
 from facegallery.names import clean_name, name_key
@@ -136,6 +141,8 @@ def enroll_photos(
     plan: Iterable[MemberPhotos],
     *,
     policy: QualityPolicy | None,
+    preparation: Preparation,
+    keep_crops: bool = False,
 ) -> Iterator[EnrollOutcome]:
     """Enroll photos and say of each what became of it, as soon as that is known.
 
@@ -149,13 +156,20 @@ def enroll_photos(
         plan: Members and their photos.
         policy: What the picture of a face must be like; None takes any. Of several faces the member's is chosen first
             and judged then: another's better picture is no substitute.
+        preparation: How faces are prepared in ``analysis``.
+        keep_crops: Keep the faces' pixels too, which ``analysis`` then has to give; and those of faces that these bytes
+            enrolled before, cut out again.
 
     Yields:
         One outcome a photo; those of a photo with several faces come last within their member.
+
+    Raises:
+        ModelMismatch: The gallery was taken to another model meanwhile.
     """
+    rules = _Rules(model, policy, preparation, keep_crops)
     offers = (
         _Offer(enrollment, enrollment.look(photo))
-        for enrollment in (_MemberEnrollment(store, model, entry, policy) for entry in plan)
+        for enrollment in (_MemberEnrollment(store, entry, rules) for entry in plan)
         for photo in enrollment.photos
     )
     current: _MemberEnrollment | None = None
@@ -183,6 +197,16 @@ def _path_of(offer: _Offer) -> Path | EnrollOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rules:
+    """What holds for all members of a run; see ``enroll_photos``."""
+
+    model: InstalledModel
+    policy: QualityPolicy | None
+    preparation: Preparation
+    keep_crops: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     """A photo with several faces, waiting for the member's other photos. Its pixels are let go."""
 
@@ -195,12 +219,9 @@ class _Waiting:
 class _MemberEnrollment:
     """Enrolls the photos of one member."""
 
-    def __init__(
-        self, store: Store, model: InstalledModel, offered: MemberPhotos, policy: QualityPolicy | None
-    ) -> None:
+    def __init__(self, store: Store, offered: MemberPhotos, rules: _Rules) -> None:
         self._store = store
-        self._model = model
-        self._policy = policy
+        self._rules = rules
         self._member = offered.member
         self._face_number = offered.face_number
         self._faces = offered.faces
@@ -279,6 +300,7 @@ class _MemberEnrollment:
             return self._skip(SkippedPhoto(photo.path, REJECTED, self._rejected_words(photo)), n_faces=len(faces))
         for mine in self._enrolled(photo.content_hash)[0]:
             if same_face(chosen.face.box_xyxy, mine.face.box_xyxy):
+                self._keep_crop_of(mine, photo.path)
                 return EnrollOutcome(self._member, photo.path, EnrollStatus.ALREADY, n_faces=len(faces))
             reason = f"another face of it is enrolled for {mine.member} already"
             return self._skip(SkippedPhoto(photo.path, OTHER_FACE, reason), n_faces=len(faces))
@@ -291,7 +313,7 @@ class _MemberEnrollment:
         choices = choose_faces(
             [np.stack([face.embedding for face in waiting.faces]) for waiting in self._waiting.values()],
             self._anchors(),
-            threshold=self._model.spec.threshold,
+            threshold=self._rules.model.spec.threshold,
         )
         for waiting, choice in zip(self._waiting.values(), choices, strict=True):
             if choice is not None:
@@ -308,16 +330,31 @@ class _MemberEnrollment:
     def _anchors(self) -> Vectors:
         """The member's templates, those of this run among them; shape (0, 512) before the first."""
         try:
-            return self._store.templates(self._member).vectors
+            templates = self._store.templates(self._member)
         except MemberNotFound:
             return np.empty((0, EMBEDDING_SIZE), dtype=np.float32)
+        return comparable(templates, VectorSpace(self._rules.model.fingerprint, self._rules.preparation)).vectors
 
     def _already(self, path: Path, content_hash: str) -> EnrollOutcome | None:
         for enrolled in self._enrolled(content_hash)[0]:
             if not enrolled.photo_path.exists():  # the folder was moved: explanations read the photo from where it is
                 self._store.move_photo(content_hash, path)
+            self._keep_crop_of(enrolled, path)
             return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
         return None
+
+    def _keep_crop_of(self, enrolled: EnrolledFace, path: Path) -> None:
+        """Keep the crop of a face that was enrolled without, or before the gallery's faces were prepared otherwise."""
+        if not self._rules.keep_crops:
+            return
+        kept = self._store.crops_of([enrolled.template_id]).get(enrolled.template_id)
+        if kept is not None and kept.preparation is self._rules.preparation:
+            return
+        with suppress(PhotoError):  # gone since its bytes were looked at: a later run keeps it
+            photo = read_photo(path)
+            if photo.content_hash == enrolled.content_hash:
+                crop = crop_face(photo, enrolled.face, self._rules.preparation)
+                self._store.keep_crops({enrolled.template_id: packed(crop, self._rules.preparation)})
 
     def _enrolled(self, content_hash: str) -> tuple[list[EnrolledFace], list[EnrolledFace]]:
         """The faces that these bytes enrolled for this member, and those for others."""
@@ -367,11 +404,15 @@ class _MemberEnrollment:
         return EnrollOutcome(self._member, path, EnrollStatus.ALREADY)
 
     def _keep(self, photo: Photo, face: EmbeddedFace, *, n_faces: int) -> EnrollOutcome:
-        faults = self._policy.faults(face.face, face.quality) if self._policy is not None else ()
+        rules = self._rules
+        faults = rules.policy.faults(face.face, face.quality) if rules.policy is not None else ()
         if faults:
             reason = "; ".join(fault.words for fault in faults)
             return self._skip(SkippedPhoto(photo.path, faults[0].code.value, reason), n_faces=n_faces)
-        self._store.enroll(self._member, photo, face=face, model=self._model.identity)
+        crop = None if face.crop is None or not rules.keep_crops else packed(face.crop, rules.preparation)
+        self._store.enroll(
+            self._member, photo, face=face, model=rules.model.identity, preparation=rules.preparation, crop=crop
+        )
         return EnrollOutcome(self._member, photo.path, EnrollStatus.ENROLLED, n_faces=n_faces, notice=photo.notice)
 
     def _skip(self, skipped: SkippedPhoto, *, n_faces: int | None = None) -> EnrollOutcome:

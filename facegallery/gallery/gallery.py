@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facegallery.domain import (
+    AUTOMATIC,
     DEFAULT_SCORE,
+    EnrolledFace,
+    Preparation,
     Rejection,
     ScoreRule,
     SkippedPhoto,
+    VectorSpace,
     Verdict,
 )
 from facegallery.gallery.limits import calibration_for
@@ -25,6 +30,7 @@ if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that 
     from facegallery.gallery.explaining.member import MemberExplanation
     from facegallery.gallery.explaining.values import Explanation
     from facegallery.gallery.identification import IdentifiedPhoto
+    from facegallery.gallery.reembedding import ReembeddedFace
     from facegallery.gallery.rejecting import RejectedFace
     from facegallery.gallery.verification import Verification
 
@@ -65,19 +71,30 @@ class Gallery(MembersGallery):
 
     # --- enrollment ------------------------------------------------------------------------------------------------
 
-    def enroll(self, plan: Iterable[MemberPhotos], *, accept_poor: bool = False) -> Iterator[EnrollOutcome]:
+    def enroll(
+        self, plan: Iterable[MemberPhotos], *, accept_poor: bool = False, keep_crops: bool = False
+    ) -> Iterator[EnrollOutcome]:
         """Enroll photos; see :func:`facegallery.gallery.enrollment.enroll_photos`.
 
         Faces whose picture is poor (:mod:`facegallery.matching.quality_policy`) are left out unless ``accept_poor``.
-        Stopping the iteration, or the program, loses nothing that was reported as enrolled.
+        Stopping the iteration, or the program, loses nothing that was reported as enrolled. The faces' pixels are kept
+        only with ``keep_crops``; then also those of faces that are enrolled already from these photos.
         """
         from facegallery.gallery.enrollment import enroll_photos
         from facegallery.matching.quality_policy import DEFAULT_POLICY
 
         entries = list(plan)
-        with self._analysis(sum(len(entry.photos) for entry in entries)) as analysis:
-            policy = None if accept_poor else DEFAULT_POLICY
-            yield from enroll_photos(self._store, self.installed_model(), analysis, entries, policy=policy)
+        model, preparation = self.installed_model(), self.preparation
+        with self._analysis(sum(len(entry.photos) for entry in entries), keep_crops=keep_crops) as analysis:
+            yield from enroll_photos(
+                self._store,
+                model,
+                analysis,
+                entries,
+                policy=None if accept_poor else DEFAULT_POLICY,
+                preparation=preparation,
+                keep_crops=keep_crops,
+            )
 
     def enroll_cluster(
         self, faces: Sequence[ClusteredFace], member: str, *, accept_poor: bool = False
@@ -96,6 +113,50 @@ class Gallery(MembersGallery):
         from facegallery.store import clean_name
 
         yield from self.enroll([faces_for(clean_name(member), faces)], accept_poor=accept_poor)
+
+    # --- another model ---------------------------------------------------------------------------------------------
+
+    def reembed(
+        self,
+        model: str | None = None,
+        *,
+        preparation: Preparation | None = None,
+        restart: bool = False,
+        drop: Iterable[EnrolledFace | Rejection] = (),
+    ) -> Iterator[ReembeddedFace]:
+        """Take the gallery to another model, or go on where that was stopped; members, names and ids stay.
+
+        Each face is embedded anew from its photo, which must be where it was and have the same bytes, or else from a
+        kept crop. Until all are, the gallery answers as before; then the new vectors take the old ones' place at once,
+        as the last step of the iteration. Stopping before loses nothing that was yielded. A calibration is dropped
+        with the old vectors. Where the gallery is there already nothing is yielded.
+
+        Args:
+            model: The model's name; None goes on to where the gallery is on its way to, or changes the preparation.
+            preparation: How faces are prepared; None takes that of the way begun, else the model's usual one.
+            restart: Drop what was done first, for this model or another.
+            drop: Faces that may be given up where neither photo nor crop is there; a member left without one is gone.
+
+        Yields:
+            Each face, once its new vector is kept or it is known to be missing.
+
+        Raises:
+            FacesMissing: Of some faces neither is there; nothing was switched.
+            OtherReembedding: The gallery is on its way to another model.
+            NoReembedding: Nothing was asked for and nothing is under way; or another program has abandoned it.
+            ModelNotFound: The model is unknown or its file is not here.
+        """
+        from facegallery.gallery.networks import load_embedder
+        from facegallery.gallery.reembedding import Way
+
+        to, prepared = self.reembedding_target(model, preparation=preparation)
+        if restart:
+            self.abandon_reembedding()
+        if VectorSpace(to.fingerprint, prepared) == self.space and self.reembedding() is None:
+            return
+        load = partial(load_embedder, to, self._runtime or AUTOMATIC, prepared)
+        complete = partial(self._complete_reembedding, to.identity, prepared)
+        yield from Way(self._store, to.identity, prepared, load, complete).go(drop)
 
     # --- questions -------------------------------------------------------------------------------------------------
 
@@ -127,13 +188,13 @@ class Gallery(MembersGallery):
         from facegallery.gallery.pipeline import analyzed
 
         limits, calibration = self.limits(threshold=threshold, min_margin=min_margin, score=score), self.calibration
-        found = expand(inputs)
+        found, space = expand(inputs), self.space
         with self._analysis(len(found)) as analysis:
             for _, answer in analyzed(found, lambda entry: entry, analysis):
                 if isinstance(answer, SkippedPhoto):
                     yield answer
                 else:
-                    search = self._searches.by(score)
+                    search = self._searches.by(score, space)
                     yield identify_faces(
                         answer.photo,
                         answer.faces,
@@ -182,13 +243,13 @@ class Gallery(MembersGallery):
             limit = joining_limit(self.limits(score=score).threshold, self._store)
         else:
             limit = checked_threshold(join)
-        found = expand(inputs)
+        found, space = expand(inputs), self.space
         with self._analysis(len(found)) as analysis:
             return cluster_faces(
                 found,
                 analysis,
                 store=self._store,
-                search=self._searches.by(score),
+                search=self._searches.by(score, space),
                 limits=self.limits(threshold=threshold, min_margin=min_margin, score=score),
                 limit=limit,
                 min_size=MIN_SIZE if min_size is None else min_size,
@@ -253,7 +314,8 @@ class Gallery(MembersGallery):
         chosen = methods_named(methods or DEFAULT_METHODS, layer=layer or DEFAULT_LAYER)
         limits = self.limits(threshold=threshold, min_margin=min_margin, score=score)
         calibration = calibration_for(score, self.calibration)
-        explainer = Explainer(self._store, self.analyzer, self._searches.by(score), limits, calibration)
+        analyzer = self.analyzer
+        explainer = Explainer(self._store, analyzer, self._searches.by(score, analyzer.space), limits, calibration)
         return explainer.explain(Path(path), Question(member, rival, face_number, chosen, told))
 
     def check_explanation(self, explanation: Explanation, *, told: Callable[[], None] = lambda: None) -> Explanation:
@@ -302,7 +364,9 @@ class Gallery(MembersGallery):
         """
         from facegallery.gallery.rejecting import Rejecter
 
-        rejecter = Rejecter(self._store, self.analyzer, lambda: self._searches.by(DEFAULT_SCORE), self.limits())
+        analyzer = self.analyzer
+        search = partial(self._searches.by, DEFAULT_SCORE, analyzer.space)
+        rejecter = Rejecter(self._store, analyzer, search, self.limits())
         return rejecter.reject(Path(path), member, face_number)
 
     def rejections(self, member: str | None = None) -> list[Rejection]:

@@ -94,6 +94,13 @@ def _versions() -> Iterator[Finding]:
     yield Finding("SQLite", sqlite3.sqlite_version)
 
 
+def _under_way(gallery: Gallery) -> Iterator[Finding]:
+    begun = gallery.reembedding()
+    if begun is not None:
+        done = f"to '{begun.model.name}', '{begun.preparation.value}': {begun.n_done} of {begun.n_done + begun.n_left}"
+        yield Finding("reembedding", f"{done} faces done; 'facegallery reembed' goes on, '--abandon' drops it")
+
+
 def _limits(gallery: Gallery) -> Iterator[Finding]:
     try:
         limits = gallery.limits()
@@ -142,6 +149,7 @@ def _opened_gallery(gallery: Gallery) -> Iterator[Finding]:
         yield Finding("gallery's model", f"'{model.spec.name}', sha256 {model.fingerprint}; {prepared}")
     except FacegalleryError as error:
         yield Finding("gallery's model", str(error), ok=False)
+    yield from _under_way(gallery)
     yield from _limits(gallery)
     well = not health.index_state.startswith(("damaged", "changed"))  # all else the next search mends by itself
     yield Finding("index", f"{gallery.folder / INDEX_NAME}: {health.index_state}", ok=well)

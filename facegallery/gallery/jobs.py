@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -32,11 +32,13 @@ class AnalysisJob:
         model: The embedder's model; None for detection alone.
         choice: How the networks are to be run.
         preparation: How faces are prepared for the embedder; None for detection alone.
+        keeps_crops: Whether embedded faces come with their crops.
     """
 
     model: InstalledModel | None
     choice: RuntimeChoice
     preparation: Preparation | None
+    keeps_crops: bool = False
 
     def load(self) -> Callable[[Sequence[Path]], Sequence[Any]]:
         """See ``workers.Job``."""
@@ -47,7 +49,8 @@ class AnalysisJob:
             return FileDetector(load_detector(self.choice)).detect_files
         from facegallery.gallery.analysis import load_analyzer
 
-        return load_analyzer(self.model, self.choice, self.preparation).analyze_files
+        analyzer = load_analyzer(self.model, self.choice, self.preparation)
+        return replace(analyzer, keeps_crops=self.keeps_crops).analyze_files
 
 
 class ModelJob(Job, Protocol):

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from facegallery.domain import EnrolledFace, JournalEntry, Member, Removal, TemplateSet
-from facegallery.errors import StillInTheLog
+from facegallery.domain import (
+    EnrolledFace,
+    JournalEntry,
+    Member,
+    ModelIdentity,
+    Preparation,
+    Reembedding,
+    Removal,
+    TemplateSet,
+)
+from facegallery.errors import NoReembedding, StillInTheLog
 from facegallery.gallery.erasing import certificate, finish, remove, search
 from facegallery.gallery.opened import OpenedGallery
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
+from facegallery.weights.files import InstalledModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,75 @@ class MembersGallery(OpenedGallery):
             faults=tuple(self._store.check()),
             index_state=describe(self.folder / INDEX_NAME, self._store, cipher=self._store.cipher),
         )
+
+    # --- kept crops ------------------------------------------------------------------------------------------------
+
+    def count_crops(self, name: str | None = None) -> int:
+        """How many faces' pixels are kept, of one member or all. Raises MemberNotFound."""
+        return self._store.count_crops(name)
+
+    def drop_crops(self, name: str | None = None) -> int:
+        """Remove the kept pixels of one member's faces, or all; vectors stay. Returns how many they were.
+
+        Raises:
+            MemberNotFound: No such member.
+            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+        """
+        return self._store.drop_crops(name)
+
+    # --- the way to another model ----------------------------------------------------------------------------------
+
+    def reembedding(self) -> Reembedding | None:
+        """Where the gallery is on its way to; None where it stays on its model."""
+        return self._store.reembedding()
+
+    def reembedding_target(
+        self, model: str | None = None, *, preparation: Preparation | None = None
+    ) -> tuple[InstalledModel, Preparation]:
+        """What :meth:`facegallery.gallery.gallery.Gallery.reembed` would take the gallery to.
+
+        Raises:
+            NoReembedding: Nothing is asked for, and nothing is under way.
+            ModelNotFound: The model is unknown or its file is not here.
+        """
+        begun, own = self.reembedding(), self.model
+        if model is None and preparation is None and begun is None:
+            raise NoReembedding(self.folder)
+        going_on = begun is not None and model is None and preparation is None
+        installed = self._models.find(begun.model.name if begun and going_on else model or own.name)
+        if preparation is not None:
+            return installed, preparation
+        if begun is not None and begun.model.fingerprint == installed.fingerprint:
+            return installed, begun.preparation
+        return installed, self.preparation if own == installed.identity else installed.spec.preparation
+
+    def abandon_reembedding(self) -> bool:
+        """Stay on the model, and drop the vectors made for another; returns whether there was a way to abandon.
+
+        Raises:
+            StillInTheLog: All is done, but the database's log cannot be emptied yet.
+        """
+        return self._store.abandon_reembedding()
+
+    def _complete_reembedding(
+        self, model: ModelIdentity, preparation: Preparation, templates: Iterable[int], rejections: Iterable[int]
+    ) -> bool:
+        """Switch to the new vectors, if they are complete but for these ids; the index of the old ones goes."""
+        from facegallery.index.opening import forgetting
+
+        with forgetting(self.folder / INDEX_NAME, self._store, cipher=self._store.cipher) as bury:
+            try:
+                done = self._store.complete_reembedding(
+                    model, preparation, drop_templates=list(templates), drop_rejections=list(rejections)
+                )
+            except StillInTheLog:
+                bury(())  # the vectors are others all the same
+                raise
+            if done:
+                bury(())  # none in particular: files of another model are removed altogether
+        return done
+
+    # --- what happens to members -----------------------------------------------------------------------------------
 
     def rename(self, old: str, new: str) -> Member:
         """Give a member another name. Raises MemberNotFound, MemberExists or BadName."""

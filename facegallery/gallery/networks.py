@@ -50,17 +50,35 @@ def load_networks(
         ModelNotFound: The model's file is not there.
         ModelFileRefused: The file is not this model.
     """
+    compiled, torch = _embedders(model, preparation)
+    return _by(
+        choice,
+        compiled=lambda precision: (_compiled_detector(), compiled(precision)),
+        torch=lambda: (_torch_detector(), torch()),
+    )
+
+
+def load_embedder(
+    model: InstalledModel, choice: RuntimeChoice = AUTOMATIC, preparation: Preparation = Preparation.BOX
+) -> Embedder:
+    """The embedder alone, where the faces are known already; as :func:`load_networks` loads it."""
+    compiled, torch = _embedders(model, preparation)
+    return _by(choice, compiled=compiled, torch=torch)
+
+
+def _embedders(
+    model: InstalledModel, preparation: Preparation
+) -> tuple[Callable[[Precision], Embedder], Callable[[], Embedder]]:
+    """What loads the embedder compiled, and what loads it in torch."""
     from facegallery.embedding import CompiledEmbedder, TorchEmbedder
 
-    def compiled(precision: Precision) -> tuple[Detector, Embedder]:
-        return _compiled_detector(), CompiledEmbedder.load(
-            model.path, model.identity, precision, mirrored=preparation.mirrored
-        )
+    def compiled(precision: Precision) -> Embedder:
+        return CompiledEmbedder.load(model.path, model.identity, precision, mirrored=preparation.mirrored)
 
-    def torch() -> tuple[Detector, Embedder]:
-        return _torch_detector(), TorchEmbedder.load(model.path, model.identity, mirrored=preparation.mirrored)
+    def torch() -> Embedder:
+        return TorchEmbedder.load(model.path, model.identity, mirrored=preparation.mirrored)
 
-    return _by(choice, compiled=compiled, torch=torch)
+    return compiled, torch
 
 
 def are_prepared(model: InstalledModel | None, choice: RuntimeChoice = AUTOMATIC) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -21,6 +22,7 @@ from facegallery.domain import (
     Secret,
     SecretKind,
     SkippedPhoto,
+    VectorSpace,
 )
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
 from facegallery.gallery.erasing import backups_in, finish
@@ -127,7 +129,7 @@ class OpenedGallery:
         runtime: RuntimeChoice = AUTOMATIC,
         secret: Secret | None = None,
     ) -> _Opened:
-        """Create an empty gallery on one model, which it keeps for life; one on that model that is there is opened.
+        """Create an empty gallery on one model; one on that model that is there is opened.
 
         Args:
             folder: The new gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
@@ -195,7 +197,7 @@ class OpenedGallery:
 
     @property
     def model(self) -> ModelIdentity:
-        """The model the gallery was created on."""
+        """The model the gallery is on."""
         return self._store.model()
 
     @property
@@ -203,12 +205,17 @@ class OpenedGallery:
         """How faces are prepared for the embedder in this gallery."""
         return self._store.preparation()
 
+    @property
+    def space(self) -> VectorSpace:
+        """What embeddings must be of to be compared with this gallery's: its model and preparation, as they are now."""
+        return self._store.space()
+
     def installed_model(self) -> InstalledModel:
         """The file of the gallery's model.
 
         Raises:
             ModelNotFound: It is not on this machine.
-            ModelMismatch: The file of that name holds another model than the gallery was created on.
+            ModelMismatch: The file of that name holds another model than the gallery is on.
         """
         ours = self.model
         installed = self._models.find(ours.name)
@@ -216,10 +223,10 @@ class OpenedGallery:
             raise ModelMismatch(
                 ours.fingerprint,
                 installed.fingerprint,
-                f"The gallery in {self.folder} was created on another version of model '{ours.name}' "
+                f"The gallery in {self.folder} is on another version of model '{ours.name}' "
                 f"(sha256 {ours.fingerprint[:12]}...) than the one on this machine ({installed.fingerprint[:12]}...). "
-                f"Their vectors cannot be compared. Bring the old file back with 'facegallery model import', or enroll "
-                f"again into a new folder: 'facegallery enroll DIR --gallery FOLDER'.",
+                f"Their vectors cannot be compared. Bring the old file back with 'facegallery model import', or take "
+                f"the gallery to the new one: 'facegallery reembed --model {ours.name}'.",
             )
         return installed
 
@@ -233,8 +240,9 @@ class OpenedGallery:
             raise ModelMismatch(
                 self.model.name,
                 name,
-                f"The gallery in {self.folder} is on model '{self.model.name}' and stays on it. For '{name}', "
-                f"enroll into another folder: 'facegallery enroll DIR --gallery FOLDER --model {name}'.",
+                f"The gallery in {self.folder} is on model '{self.model.name}' and stays on it. To take it to "
+                f"'{name}': 'facegallery reembed --model {name}'. For one beside it, enroll into another folder: "
+                f"'facegallery enroll DIR --gallery FOLDER --model {name}'.",
             )
 
     def require_preparation(self, preparation: Preparation) -> None:
@@ -247,9 +255,9 @@ class OpenedGallery:
             raise ModelMismatch(
                 self.preparation.value,
                 preparation.value,
-                f"Faces in the gallery in {self.folder} are prepared by '{self.preparation.value}', and stay so. For "
-                f"'{preparation.value}', make another one: 'facegallery init --gallery FOLDER --preparation "
-                f"{preparation.value}'.",
+                f"Faces in the gallery in {self.folder} are prepared by '{self.preparation.value}', and stay so. To "
+                f"prepare them anew: 'facegallery reembed --preparation {preparation.value}'. For a gallery beside it: "
+                f"'facegallery init --gallery FOLDER --preparation {preparation.value}'.",
             )
 
     def limits(
@@ -289,18 +297,33 @@ class OpenedGallery:
 
     @property
     def analyzer(self) -> FaceAnalyzer:
-        """Detector and embedder of the gallery's model, loaded at first use, by one thread only."""
+        """Detector and embedder of the gallery's model, loaded at first use, and again once that is another.
+
+        One thread loads them. Embeddings made before are not compared then: hold on to one analyzer, and search by its
+        ``space``.
+        """
         with self._loading:
-            if self._analyzer is None:
+            if self._analyzer is None or self._analyzer.space != self.space:
                 self._analyzer = self._load_analyzer(self.installed_model())
             return self._analyzer
 
-    def _analysis(self, n_photos: int) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
-        """The quickest way to analyze so many photos; nothing is loaded before the first."""
+    def _analysis(
+        self, n_photos: int, *, keep_crops: bool = False
+    ) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
+        """The quickest way to analyze so many photos; nothing is loaded before the first.
+
+        Args:
+            n_photos: How many.
+            keep_crops: Whether the embedded faces are to come with their crops, which costs a little for each.
+        """
         from facegallery.gallery.jobs import AnalysisJob, analysis_of
 
-        job = None if self._runtime is None else AnalysisJob(self.installed_model(), self._runtime, self.preparation)
-        return analysis_of(n_photos, job, lambda paths: self.analyzer.analyze_files(paths))
+        def here(paths: Sequence[Path]) -> Sequence[AnalyzedPhoto | SkippedPhoto]:
+            return replace(self.analyzer, keeps_crops=keep_crops).analyze_files(paths)
+
+        runtime = self._runtime
+        job = None if runtime is None else AnalysisJob(self.installed_model(), runtime, self.preparation, keep_crops)
+        return analysis_of(n_photos, job, here)
 
     def backups(self) -> list[Path]:
         """Backups in the gallery's folder, oldest first. They hold who was enrolled then."""

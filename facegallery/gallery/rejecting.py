@@ -71,7 +71,8 @@ class Rejecter:
         for enrolled in self.store.faces_of_photo(photo.content_hash):
             if enrolled.member == name and same_face(face.face.box_xyxy, enrolled.face.box_xyxy):
                 raise EnrolledAsMember(path, name)
-        kept = self.store.reject(name, photo, face=face, model=self.analyzer.model.identity)
+        made_by = self.analyzer
+        kept = self.store.reject(name, photo, face=face, model=made_by.model.identity, preparation=made_by.preparation)
         return RejectedFace(kept, number, len(faces), self._decisions(photo, faces)[number - 1])
 
     def _most_likely(self, photo: Photo, faces: list[EmbeddedFace], name: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facegallery.domain import ScoreRule
+from facegallery.domain import ScoreRule, TemplateSet, VectorSpace
+from facegallery.errors import ModelChanged
 from facegallery.store import Store
 
 if TYPE_CHECKING:  # FAISS and numpy are imported with the first question
@@ -21,18 +22,24 @@ class Searches:
         self._store = store
         self._index: TemplateIndex | None = None
         self._state = ""
-        self._by_rule: dict[ScoreRule, MemberSearch] = {}
+        self._kept: dict[tuple[ScoreRule, VectorSpace], MemberSearch] = {}
 
-    def by(self, rule: ScoreRule) -> MemberSearch:
-        """The search for a score rule, made again when the store has changed (also by another process)."""
+    def by(self, rule: ScoreRule, space: VectorSpace) -> MemberSearch:
+        """The search for a score rule, made again when the store has changed (also by another process).
+
+        Args:
+            rule: How a member's similarity is made.
+            space: What the probes can be compared with. Where the gallery has been taken to another model since they
+                were made, the search raises ModelChanged when it is asked, whenever that happens.
+        """
         state = self._store.state()
         if state != self._state:
-            self._by_rule, self._state = {}, state
-        if rule not in self._by_rule:
-            self._by_rule[rule] = self._made(rule)
-        return self._by_rule[rule]
+            self._kept, self._state = {}, state
+        if (rule, space) not in self._kept:
+            self._kept[rule, space] = self._made(rule, space)
+        return self._kept[rule, space]
 
-    def _made(self, rule: ScoreRule) -> MemberSearch:
+    def _made(self, rule: ScoreRule, space: VectorSpace) -> MemberSearch:
         from facegallery.gallery.search import MemberSearch
         from facegallery.index.opening import open_index
 
@@ -40,8 +47,8 @@ class Searches:
         return MemberSearch(
             self._index,
             rule,
-            templates_of=self._store.templates_of,
-            templates_of_members=self._store.templates_of_members,
+            templates_of=lambda ids: comparable(self._store.templates_of(ids), space),
+            templates_of_members=lambda names: comparable(self._store.templates_of_members(names), space),
             rejections=self._store.rejection_vectors(),
         )
 
@@ -50,3 +57,19 @@ class Searches:
         from facegallery.index.opening import refresh
 
         refresh(self._index_folder, self._store, cipher=self._store.cipher)
+
+
+def comparable(templates: TemplateSet, space: VectorSpace) -> TemplateSet:
+    """The same templates, known to be comparable with embeddings of this space: both were read at one moment.
+
+    Raises:
+        ModelChanged: They are of another: the gallery has been taken there since the embeddings were made.
+    """
+    if templates.space is not None and templates.space != space:
+        raise ModelChanged(space_words(space), space_words(templates.space))
+    return templates
+
+
+def space_words(space: VectorSpace) -> str:
+    """A space for a person."""
+    return f"model {space.fingerprint[:12]} (faces prepared by '{space.preparation.value}')"

@@ -8,9 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from facegallery.sealing import BrokenSeal
-from facegallery.store import rejections, vectors
+from facegallery.store import crops, new_vectors, rejections, vectors
 from facegallery.store.sealed import cipher_of, open_bytes
-from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.tables import MEMBER_NAME, CropRow, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+
+_CROPS_AT_ONCE = 64
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 def faults(connection: Connection) -> list[str]:
@@ -21,6 +24,7 @@ def faults(connection: Connection) -> list[str]:
         *_orphans(connection),
         *_bad_vectors(connection),
         *_bad_texts(connection),
+        *_bad_crops(connection),
     ]
 
 
@@ -49,6 +53,8 @@ def _bad_vectors(connection: Connection) -> list[str]:
     return [
         *_bad_vectors_in(connection, "template", of_templates.order_by(TemplateRow.id), vectors.context),
         *_bad_vectors_in(connection, "rejection", of_rejections.order_by(RejectionRow.id), rejections.context),
+        *_bad_vectors_in(connection, "new template", new_vectors.templates_query(), new_vectors.context),
+        *_bad_vectors_in(connection, "new rejection", new_vectors.rejections_query(), new_vectors.rejection_context),
     ]
 
 
@@ -80,3 +86,17 @@ def _bad_texts(connection: Connection) -> Iterator[str]:
                 connection.execute(query.where(query.selected_columns.id == key)).all()
             except BrokenSeal as error:
                 yield f"the {what} {key} {'was changed' if error.tampered else 'is damaged'}"
+
+
+def _bad_crops(connection: Connection) -> Iterator[str]:
+    """Kept crops that do not open, or are no PNG; whether every pixel can be read shows when it is used."""
+    query = select(CropRow.face_id, CropRow.preparation, CropRow.png).order_by(CropRow.face_id)
+    for batch in connection.execute(query.execution_options(yield_per=_CROPS_AT_ONCE)).partitions():
+        for row in batch:
+            try:
+                is_png = open_bytes(connection, row.png, crops.context(row)).startswith(_PNG_START)
+            except BrokenSeal as error:
+                yield f"the crop of face {row.face_id} {'was changed' if error.tampered else 'is damaged'}"
+            else:
+                if not is_png:
+                    yield f"the crop of face {row.face_id} is no picture"

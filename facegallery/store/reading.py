@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from facegallery.domain import (
     EMBEDDING_SIZE,
     Calibration,
     Cipher,
+    Crop,
     EnrolledFace,
     Ids,
     Member,
@@ -24,8 +25,9 @@ from facegallery.domain import (
     TemplateSet,
     TemplateTail,
     Vectors,
+    VectorSpace,
 )
-from facegallery.store import calibrations, checks, journal, keys, rejections, rows
+from facegallery.store import calibrations, checks, crops, journal, keys, rejections, rows
 from facegallery.store.engine import reading
 from facegallery.store.sealed import cipher_of
 from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, TemplateRow
@@ -65,6 +67,11 @@ class ReadableStore:
         with self._read() as connection:
             return rows.preparation(connection)
 
+    def space(self) -> VectorSpace:
+        """What the gallery's vectors can be compared with now."""
+        with self._read() as connection:
+            return rows.space(connection, self._path)
+
     def state(self) -> str:
         """Changes with every change of the rows; what was read at one state holds until it is another."""
         with self._read() as connection:
@@ -80,8 +87,9 @@ class ReadableStore:
     def tail(self, last_id: int) -> TemplateTail:
         """What is there beside an index that ends with template ``last_id``; costs what is newer than that."""
         with self._read() as connection:
+            space = rows.space(connection, self._path)
             return TemplateTail(
-                rows.gallery_model(connection, self._path)[1].fingerprint,
+                f"{space.fingerprint} {space.preparation.value}",
                 rows.count_templates(connection, after=last_id),
                 connection.scalar(select(TemplateRow.created_at).where(TemplateRow.id == last_id)),
             )
@@ -130,12 +138,12 @@ class ReadableStore:
     def templates_of(self, template_ids: Ids) -> TemplateSet:
         """These templates, as of one revision, in no order. Ids that are not there (any more) are left out."""
         with self._read() as connection:
-            return _template_set(*rows.revision_and_state(connection), rows.templates_of(connection, template_ids))
+            return self._template_set(connection, rows.templates_of(connection, template_ids))
 
     def templates_of_members(self, names: Sequence[str]) -> TemplateSet:
         """All templates of these members, oldest first; members that are not there (any more) are left out."""
         with self._read() as connection:
-            return _template_set(*rows.revision_and_state(connection), rows.templates_of_members(connection, names))
+            return self._template_set(connection, rows.templates_of_members(connection, names))
 
     def count_up_to(self, last_id: int) -> int:
         """Number of templates up to this one, as of one moment; takes a few milliseconds at a million templates."""
@@ -183,6 +191,7 @@ class ReadableStore:
                 of_member = TemplateRow.member_id == rows.member_id_of(connection, name)
                 query, counting = query.where(of_member), counting.where(of_member)
             revision, state = rows.revision_and_state(connection)
+            space = rows.space(connection, self._path)
             names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MEMBER_NAME))}
             n = connection.scalar(counting) or 0
             ids, vectors, qualities = (
@@ -198,7 +207,7 @@ class ReadableStore:
                 vectors[there] = open_vectors(connection, batch)
                 qualities[there] = qualities_of(row.quality for row in batch)
         n = len(members)  # fewer than were counted where a damaged gallery has templates without a face
-        return TemplateSet(revision, state, ids[:n], vectors[:n], tuple(members), qualities[:n])
+        return TemplateSet(revision, state, ids[:n], vectors[:n], tuple(members), qualities[:n], space)
 
     def rejection_vectors(self) -> dict[str, Vectors]:
         """For each member whom a face was said not to be, the embeddings of such faces: shape (n, 512), float32."""
@@ -230,6 +239,21 @@ class ReadableStore:
         with self._read() as connection:
             return rejections.all_of(connection, None if name is None else rows.member_id_of(connection, name))
 
+    def count_crops(self, name: str | None = None) -> int:
+        """How many faces' pixels are kept, of one member or all.
+
+        Raises:
+            MemberNotFound: There is no such member.
+            BadName: No member can have this name.
+        """
+        with self._read() as connection:
+            return crops.count(connection, None if name is None else rows.member_id_of(connection, name))
+
+    def crops_of(self, template_ids: Iterable[int]) -> dict[int, Crop]:
+        """The kept crops of these templates' faces, by template id; those without one are left out."""
+        with self._read() as connection:
+            return crops.of_templates(connection, template_ids)
+
     def rejected_templates(self) -> set[tuple[int, str]]:
         """Each template whose face somebody said is not a member's, with that member's name."""
         with self._read() as connection:
@@ -243,9 +267,9 @@ class ReadableStore:
     def _read(self) -> AbstractContextManager[Connection]:
         return reading(self._engine, self._path)
 
+    def _template_set(self, connection: Connection, read: rows.Read) -> TemplateSet:
+        import numpy as np  # members are listed without it
 
-def _template_set(revision: int, state: str, read: rows.Read) -> TemplateSet:
-    import numpy as np  # members are listed without it
-
-    ids = np.array(read.ids, np.int64)
-    return TemplateSet(revision, state, ids, read.vectors, tuple(read.members), qualities_of(read.qualities))
+        revision, state = rows.revision_and_state(connection)
+        ids, space = np.array(read.ids, np.int64), rows.space(connection, self._path)
+        return TemplateSet(revision, state, ids, read.vectors, tuple(read.members), qualities_of(read.qualities), space)

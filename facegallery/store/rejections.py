@@ -13,7 +13,7 @@ from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
 from facegallery.store.rows import box_columns, face_of, insert_row
 from facegallery.store.sealed import open_bytes, seal_bytes
-from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, NewVectorRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import from_blobs
 
 if TYPE_CHECKING:
@@ -75,13 +75,14 @@ def add(connection: Connection, face: Face, *, photo: Photo, member_id: int, vec
 
 
 def give(connection: Connection, rejection_id: int, member_id: int) -> None:
-    """Make it said of another member: its vector is sealed for whom it was said of."""
+    """Make it said of another member: its vector is sealed for whom it was said of. A new one is made anew."""
     row = connection.execute(select(RejectionRow).where(RejectionRow.id == rejection_id)).one()
     vector = seal_bytes(
         connection, open_bytes(connection, row.vector, context(row)), _context(member_id, row.content_hash)
     )
     changed = update(RejectionRow).where(RejectionRow.id == rejection_id).values(member_id=member_id, vector=vector)
     connection.execute(changed)
+    connection.execute(delete(NewVectorRow).where(NewVectorRow.rejection_id == rejection_id))
 
 
 def context(row: Any) -> str:

@@ -36,8 +36,9 @@ from facegallery.domain import (
     ModelIdentity,
     Photo,
     Preparation,
+    VectorSpace,
 )
-from facegallery.errors import GalleryDamaged, MemberNotFound, ModelMismatch
+from facegallery.errors import GalleryDamaged, MemberNotFound, ModelChanged, ModelMismatch
 from facegallery.names import clean_name, name_key, nearest_names
 from facegallery.store.sealed import cipher_of, kept_name, lookup_text
 from facegallery.store.tables import (
@@ -46,6 +47,7 @@ from facegallery.store.tables import (
     FaceRow,
     MemberRow,
     ModelRow,
+    NewVectorRow,
     PhotoRow,
     SettingsRow,
     TemplateRow,
@@ -60,20 +62,23 @@ if TYPE_CHECKING:
 
 def set_up(connection: Connection, model: ModelIdentity, preparation: Preparation, *, now: datetime) -> None:
     """Write a new gallery's one row about itself."""
-    model_id = insert_row(
-        connection, ModelRow, name=model.name, fingerprint=model.fingerprint, embedding_size=EMBEDDING_SIZE
-    )
     insert_row(
         connection,
         SettingsRow,
         id=1,
-        model_id=model_id,
+        model_id=insert_model(connection, model),
         revision=0,
         state=_new_state(),
         preparation=preparation.value,
         gallery_id=secrets.token_hex(16),
         created_at=now,
     )
+
+
+def insert_model(connection: Connection, model: ModelIdentity) -> int:
+    """Add a model that is not there yet; returns its id."""
+    values = {"name": model.name, "fingerprint": model.fingerprint, "embedding_size": EMBEDDING_SIZE}
+    return insert_row(connection, ModelRow, **values)
 
 
 def gallery_model(connection: Connection, path: Path) -> tuple[int, ModelIdentity]:
@@ -99,6 +104,29 @@ def preparation(connection: Connection) -> Preparation:
     return Preparation(connection.scalar(select(SettingsRow.preparation)))
 
 
+def space(connection: Connection, path: Path) -> VectorSpace:
+    """What the gallery's vectors can be compared with.
+
+    Raises:
+        GalleryDamaged: The gallery's settings are missing.
+    """
+    query = select(ModelRow.fingerprint, SettingsRow.preparation)
+    row = connection.execute(query.join(SettingsRow, SettingsRow.model_id == ModelRow.id)).one_or_none()
+    if row is None:
+        raise GalleryDamaged(path, "its settings are missing")
+    return VectorSpace(row.fingerprint, Preparation(row.preparation))
+
+
+def require_preparation(kept: Preparation, given: Preparation) -> None:
+    """Pass when faces were prepared in the same way.
+
+    Raises:
+        ModelChanged: They were not: who asks has the gallery's own way, from before it was taken to another.
+    """
+    if kept is not given:
+        raise ModelChanged(f"faces prepared by '{given.value}'", f"'{kept.value}'")
+
+
 def require_model(kept: ModelIdentity, given: ModelIdentity) -> None:
     """Pass when two models are the same, whatever they are called.
 
@@ -111,7 +139,8 @@ def require_model(kept: ModelIdentity, given: ModelIdentity) -> None:
             given.name,
             f"The gallery holds vectors of model '{kept.name}' ({kept.fingerprint[:12]}), and vectors of "
             f"'{given.name}' ({given.fingerprint[:12]}) cannot be compared with them. "
-            f"Use '{kept.name}', or enroll into another gallery folder.",
+            f"Where the gallery was just taken to '{kept.name}' ('facegallery reembed'), run the same command again. "
+            f"Else use '{kept.name}', or another gallery folder.",
         )
 
 
@@ -268,13 +297,14 @@ def insert_template(
 
 
 def give_template(connection: Connection, template_id: int, member_id: int) -> None:
-    """Make a template another member's: its vector is sealed for whose it is."""
+    """Make a template another member's: its vector is sealed for whose it is. A new one is made anew."""
     query = select(TemplateRow.face_id, TemplateRow.member_id, TemplateRow.vector)
     row = connection.execute(query.where(TemplateRow.id == template_id)).one()
     plain = open_vector(connection, row.vector, face_id=row.face_id, member_id=row.member_id)
     vector = seal_vector(connection, plain, face_id=row.face_id, member_id=member_id)
     changed = update(TemplateRow).where(TemplateRow.id == template_id).values(member_id=member_id, vector=vector)
     connection.execute(changed)
+    connection.execute(delete(NewVectorRow).where(NewVectorRow.template_id == template_id))
 
 
 def insert_face(connection: Connection, embedded: EmbeddedFace, *, photo_id: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from facegallery.disk import make_private_file
 from facegallery.domain import (
     Action,
     Calibration,
+    Crop,
     EmbeddedFace,
     EnrolledFace,
     ModelIdentity,
@@ -24,20 +26,21 @@ from facegallery.domain import (
 from facegallery.errors import GalleryNotFound, WrongKey
 from facegallery.names import clean_name
 from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
-from facegallery.store import calibrations, changes, journal, keys, rejections, rows
+from facegallery.store import calibrations, changes, crops, journal, keys, rejections, rows
 from facegallery.store.backups import BackupStore
 from facegallery.store.changes import Change, Move
 from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.erasure import ErasingStore
 from facegallery.store.lives import LivesStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
+from facegallery.store.reembedding import ReembeddingStore
 from facegallery.store.sealed import give_cipher
 from facegallery.store.tables import PhotoRow
 from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
 
 
-class Store(LivesStore, ErasingStore, BackupStore):
+class Store(LivesStore, ReembeddingStore, ErasingStore, BackupStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
@@ -153,7 +156,16 @@ class Store(LivesStore, ErasingStore, BackupStore):
 
     # --- changing -------------------------------------------------------------------------------------------------
 
-    def enroll(self, member_name: str, photo: Photo, *, face: EmbeddedFace, model: ModelIdentity) -> EnrolledFace:
+    def enroll(
+        self,
+        member_name: str,
+        photo: Photo,
+        *,
+        face: EmbeddedFace,
+        model: ModelIdentity,
+        preparation: Preparation | None = None,
+        crop: Crop | None = None,
+    ) -> EnrolledFace:
         """Keep one face of a photo as a template of a member; the member is made if need be.
 
         The same face of the same bytes for the same member is kept once: the earlier one is returned, and nothing
@@ -164,9 +176,11 @@ class Store(LivesStore, ErasingStore, BackupStore):
             photo: Where the face was found. The pixels are not kept.
             face: The detection in the photo's frame, and its embedding.
             model: The model that made the embedding.
+            preparation: How the face was prepared; None where nobody can say, and nothing is checked.
+            crop: What was embedded, to be kept too; in the place of one that was kept before.
 
         Raises:
-            ModelMismatch: The gallery holds another model's vectors.
+            ModelMismatch: The gallery holds another model's vectors, or ones of faces prepared otherwise.
             BadName: No member can have this name.
             ValueError: The embedding is not 512 float32 numbers of unit length.
         """
@@ -174,6 +188,8 @@ class Store(LivesStore, ErasingStore, BackupStore):
         with self._write() as connection:
             model_id, kept = rows.gallery_model(connection, self._path)
             rows.require_model(kept, model)
+            if preparation is not None:
+                rows.require_preparation(rows.preparation(connection), preparation)
             member_id = rows.find_member(connection, name)
             if member_id is None:
                 member_id = rows.insert_member(connection, name, now=now)
@@ -185,6 +201,8 @@ class Store(LivesStore, ErasingStore, BackupStore):
                     connection, blob, face_id=face_id, member_id=member_id, model_id=model_id, now=now
                 )
                 rows.grow_revision(connection)
+            if crop is not None:
+                crops.keep(connection, template_id, crop)
             return rows.enrolled_face_of(connection, template_id)
 
     def keep_calibration(self, calibration: Calibration, *, state: str) -> bool:
@@ -208,7 +226,15 @@ class Store(LivesStore, ErasingStore, BackupStore):
         with self._write() as connection:
             calibrations.clear(connection)
 
-    def reject(self, member_name: str, photo: Photo, *, face: EmbeddedFace, model: ModelIdentity) -> Rejection:
+    def reject(
+        self,
+        member_name: str,
+        photo: Photo,
+        *,
+        face: EmbeddedFace,
+        model: ModelIdentity,
+        preparation: Preparation | None = None,
+    ) -> Rejection:
         """Keep somebody's word that a face is not a member's; said twice of the same box and bytes, it is kept once.
 
         Args:
@@ -216,15 +242,18 @@ class Store(LivesStore, ErasingStore, BackupStore):
             photo: Where the face was found. The pixels are not kept.
             face: The detection in the photo's frame, and its embedding.
             model: The model that made the embedding.
+            preparation: As in :meth:`enroll`.
 
         Raises:
             MemberNotFound: There is no such member.
-            ModelMismatch: The gallery holds another model's vectors.
+            ModelMismatch: The gallery holds another model's vectors, or ones of faces prepared otherwise.
             ValueError: The embedding is not 512 float32 numbers of unit length.
         """
         blob, now = to_blob(face.embedding), self._clock()
         with self._write() as connection:
             rows.require_model(rows.gallery_model(connection, self._path)[1], model)
+            if preparation is not None:
+                rows.require_preparation(rows.preparation(connection), preparation)
             member_id = rows.member_id_of(connection, member_name)
             kept = rejections.find(connection, face.face, content_hash=photo.content_hash, member_id=member_id)
             if kept is None:
@@ -249,6 +278,31 @@ class Store(LivesStore, ErasingStore, BackupStore):
             rejections.remove(connection, rejection_id)
             rows.grow_revision(connection)
         self._empty_log()
+        return removed
+
+    def keep_crops(self, kept: Mapping[int, Crop]) -> None:
+        """Keep the crops of templates' faces, by template id, in the place of those before.
+
+        Templates that are not there (any more) are passed over.
+        """
+        with self._write() as connection:
+            for template_id, crop in kept.items():
+                crops.keep(connection, template_id, crop)
+
+    def drop_crops(self, name: str | None = None) -> int:
+        """Remove the crops of one member, or all; their bytes are overwritten as ``forget`` does it.
+
+        Returns:
+            How many they were.
+
+        Raises:
+            MemberNotFound: There is no such member.
+            BadName: No member can have this name.
+            StillInTheLog: The rows are removed, but the log could not be emptied.
+        """
+        with self._write() as connection:
+            removed = crops.remove(connection, None if name is None else rows.member_id_of(connection, name))
+        self._empty_log()  # also where there was none: an earlier attempt may have left its bytes there
         return removed
 
     def move_photo(self, content_hash: str, path: Path) -> None:

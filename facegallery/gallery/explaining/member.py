@@ -19,6 +19,7 @@ from facegallery.explanation.shares import Shares
 from facegallery.gallery.analysis import FaceAnalyzer
 from facegallery.gallery.explaining.photo import enrolled_photo, made_with
 from facegallery.gallery.explaining.values import Split
+from facegallery.gallery.searches import comparable
 from facegallery.store import Store
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def explain_member(
         MemberNotFound: No such member.
         ExplanationError: Fewer than two of the member's photos, or of their files, are there.
     """
-    templates = store.templates(name)
+    templates = comparable(store.templates(name), analyzer.space)
     by_id = {face.template_id: face for face in store.enrolled_faces(name)}
     enrolled = [by_id[template_id] for template_id in templates.ids.tolist() if template_id in by_id]
     if len(enrolled) < len(templates.ids):

@@ -313,7 +313,7 @@ def made_with(analyzer: FaceAnalyzer) -> dict[str, str]:
 
 
 def enrolled_crop(enrolled: EnrolledFace, analyzer: FaceAnalyzer) -> tuple[Pixels | None, str | None]:
-    """The enrolled face, cut from the photo's file again since crops are not kept, or why it cannot be shown."""
+    """The enrolled face, cut from the photo's file again, or why it cannot be shown."""
     photo, missing = enrolled_photo(enrolled)
     return (None if photo is None else analyzer.crop(photo, enrolled.face)), missing
 
