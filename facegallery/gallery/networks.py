@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from threading import RLock
 from typing import TypeVar
 
 from facegallery.cascade import Networks
@@ -13,6 +14,9 @@ from facegallery.errors import RuntimeUnavailable, SlowerRuntime
 from facegallery.weights.files import InstalledModel
 
 _Loaded = TypeVar("_Loaded")
+
+_ONE_AT_A_TIME = RLock()
+"""Converting a network traces it with torch, whose tracer is one for the whole process."""
 
 
 def load_detector(choice: RuntimeChoice = AUTOMATIC) -> Detector:
@@ -118,18 +122,20 @@ def _torch_detector() -> Detector:
 
 
 def _by(choice: RuntimeChoice, *, compiled: Callable[[Precision], _Loaded], torch: Callable[[], _Loaded]) -> _Loaded:
-    if choice.runtime is Runtime.TORCH:
-        if choice.precision is Precision.BF16:
-            raise RuntimeUnavailable("torch computes in f32 here. Next: --precision f32, or --runtime openvino.")
-        return torch()
-    try:
-        return compiled(_precision(choice))
-    except RuntimeUnavailable as error:
-        if choice.runtime is Runtime.OPENVINO or choice.precision is Precision.BF16:
-            raise
-        # The command line shows it as a note.
-        warnings.warn(f"{error} Until then torch is used, which is several times slower.", SlowerRuntime, stacklevel=1)
-        return torch()
+    with _ONE_AT_A_TIME:
+        if choice.runtime is Runtime.TORCH:
+            if choice.precision is Precision.BF16:
+                raise RuntimeUnavailable("torch computes in f32 here. Next: --precision f32, or --runtime openvino.")
+            return torch()
+        try:
+            return compiled(_precision(choice))
+        except RuntimeUnavailable as error:
+            if choice.runtime is Runtime.OPENVINO or choice.precision is Precision.BF16:
+                raise
+            # The command line shows it as a note.
+            said = f"{error} Until then torch is used, which is several times slower."
+            warnings.warn(said, SlowerRuntime, stacklevel=1)
+            return torch()
 
 
 def _precision(choice: RuntimeChoice) -> Precision:
