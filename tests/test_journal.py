@@ -443,6 +443,22 @@ def test_the_history_is_told_newest_first_of_all_or_of_one(store: Store, path: P
     assert store.history(member="Nina") == []
 
 
+def test_an_undo_tells_the_names_of_today(store: Store) -> None:
+    """The member who stayed has another name by then."""
+    store.merge("Ada", "Bea")
+    store.rename("Bea", "Beate")
+    assert set(store.undo(1).members) == {NameChange(None, "Ada"), NameChange("Beate", "Beate")}
+
+
+def test_a_changed_journal_is_found(store: Store, path: Path, secret: Secret | None) -> None:
+    """Where names are sealed; in a plain gallery any text is one."""
+    store.rename("Ada", "Adele")
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE journal_names SET name_before = name_before || 'x'")
+        raw.commit()
+    assert store.check() == ([] if secret is None else ["the name in the journal's row 1 is damaged"])
+
+
 def test_a_name_that_stays_the_same_is_no_change(store: Store) -> None:
     """Another spelling is one."""
     store.rename("ada", "Ada")
