@@ -10,7 +10,16 @@ from sqlalchemy import Connection, select
 from facegallery.sealing import BrokenSeal
 from facegallery.store import crops, new_vectors, rejections, vectors
 from facegallery.store.sealed import cipher_of, open_bytes
-from facegallery.store.tables import MEMBER_NAME, CropRow, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.tables import (
+    MEMBER_NAME,
+    CropRow,
+    FaceRow,
+    JournalNameRow,
+    MemberRow,
+    PhotoRow,
+    RejectionRow,
+    TemplateRow,
+)
 
 _CROPS_AT_ONCE = 64
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -79,6 +88,7 @@ def _bad_texts(connection: Connection) -> Iterator[str]:
         ("path or hash of photo", select(PhotoRow.id, PhotoRow.path, PhotoRow.content_hash)),
         ("landmarks of face", select(FaceRow.id, FaceRow.landmarks)),
         ("path, hash or landmarks of rejection", select(RejectionRow.id, RejectionRow.path, RejectionRow.landmarks)),
+        ("name in the journal's row", select(JournalNameRow.id, JournalNameRow.name_before, JournalNameRow.name_after)),
     ):
         # One row at a time: the types open values as they are fetched, and one that does not open ends the query.
         for key in connection.scalars(select(query.selected_columns.id)).all() if cipher_of(connection) else ():
