@@ -18,12 +18,14 @@ from facegallery.domain.decisions import (
     StrangerRate,
     Verdict,
 )
+from facegallery.domain.logged import Asked, LoggedDecision
 from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
     Member,
     Rejection,
     StoreStamp,
+    TemplateOwners,
     TemplateSet,
     TemplateTail,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "LANDMARK_NAMES",
     "N_OF_BEST",
     "UNIT_LENGTH_TOLERANCE",
+    "Asked",
     "BoxXyxy",
     "Calibration",
     "Candidate",
@@ -70,6 +73,7 @@ __all__ = [
     "FaceQuality",
     "Ids",
     "Limits",
+    "LoggedDecision",
     "Member",
     "ModelIdentity",
     "Photo",
@@ -86,6 +90,7 @@ __all__ = [
     "SkippedPhoto",
     "StoreStamp",
     "StrangerRate",
+    "TemplateOwners",
     "TemplateSet",
     "TemplateSource",
     "TemplateTail",

@@ -20,7 +20,7 @@ from facegallery.domain import (
     SkippedPhoto,
 )
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
-from facegallery.gallery.limits import limits_in_force, stale_words
+from facegallery.gallery.limits import calibration_for, limits_at, stale_words
 from facegallery.gallery.searches import Searches
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
@@ -28,7 +28,9 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
     from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
+    from facegallery.gallery.asking import Asking
     from facegallery.gallery.pipeline import Analysis
+    from facegallery.store.reading import ReadableStore
 
 _Opened = TypeVar("_Opened", bound="OpenedGallery")
 
@@ -222,14 +224,30 @@ class OpenedGallery:
             min_margin: What a call asks for; None takes the calibrated one, else ``decisions.DEFAULT_MIN_MARGIN``.
             score: The rule whose similarities are to be judged.
         """
-        return limits_in_force(
-            self.installed_model().spec,
-            self.calibration,
-            score=score,
-            n_members=self._store.n_members(),
-            n_templates=self._store.stamp().count,
-            threshold=threshold,
-            min_margin=min_margin,
+        spec = self.installed_model().spec
+        with self._store.snapshot() as moment:
+            return limits_at(moment, spec, score=score, threshold=threshold, min_margin=min_margin)
+
+    def _asking(
+        self,
+        moment: ReadableStore,
+        command: str,
+        *,
+        threshold: float | None,
+        min_margin: float | None,
+        score: ScoreRule,
+    ) -> Asking:
+        """What a run of questions is answered by, as of a moment of the store."""
+        from facegallery.gallery.answer_log import AnswerLog
+        from facegallery.gallery.asking import Asking
+
+        spec = self.installed_model().spec
+        return Asking(
+            moment.model(),
+            self._searches.at(moment, score),
+            limits_at(moment, spec, score=score, threshold=threshold, min_margin=min_margin),
+            calibration_for(score, moment.calibration()),
+            AnswerLog.at(moment, self._store, command=command, score=score),
         )
 
     @property

@@ -9,8 +9,11 @@ from facegallery.domain import ScoreRule
 from facegallery.store import Store
 
 if TYPE_CHECKING:  # FAISS and numpy are imported with the first question
+    from facegallery.domain import Vectors
+    from facegallery.gallery.moment import Templates
     from facegallery.gallery.search import MemberSearch
     from facegallery.index.opening import TemplateIndex
+    from facegallery.store.reading import ReadableStore
 
 
 class Searches:
@@ -21,29 +24,41 @@ class Searches:
         self._store = store
         self._index: TemplateIndex | None = None
         self._state = ""
+        self._templates: Templates | None = None
+        self._rejections: dict[str, Vectors] = {}
         self._by_rule: dict[ScoreRule, MemberSearch] = {}
 
     def by(self, rule: ScoreRule) -> MemberSearch:
-        """The search for a score rule, made again when the store has changed (also by another process)."""
-        state = self._store.state()
-        if state != self._state:
-            self._by_rule, self._state = {}, state
+        """The search for a score rule as the store is now, also after another process changed it."""
+        with self._store.snapshot() as moment:
+            return self.at(moment, rule)
+
+    def at(self, moment: ReadableStore, rule: ScoreRule) -> MemberSearch:
+        """The search for a score rule as of a moment of the store; it answers so however the store changes then."""
+        from facegallery.gallery.search import MemberSearch
+
+        templates = self._templates_at(moment)
         if rule not in self._by_rule:
-            self._by_rule[rule] = self._made(rule)
+            self._by_rule[rule] = MemberSearch(
+                templates.index,
+                rule,
+                templates_of=templates.of,
+                templates_of_members=templates.of_members,
+                rejections=self._rejections,
+            )
         return self._by_rule[rule]
 
-    def _made(self, rule: ScoreRule) -> MemberSearch:
-        from facegallery.gallery.search import MemberSearch
+    def _templates_at(self, moment: ReadableStore) -> Templates:
+        from facegallery.gallery.moment import templates_of_moment
         from facegallery.index.opening import open_index
 
-        self._index = open_index(self._index_folder, self._store, known=self._index)
-        return MemberSearch(
-            self._index,
-            rule,
-            templates_of=self._store.templates_of,
-            templates_of_members=self._store.templates_of_members,
-            rejections=self._store.rejection_vectors(),
-        )
+        state = moment.state()
+        if self._templates is None or state != self._state:
+            # By the store as it is now: files brought up to date by a moment that is past would hold whom it forgot.
+            self._index = open_index(self._index_folder, self._store, known=self._index)
+            self._templates = templates_of_moment(moment, self._store, self._index)
+            self._rejections, self._by_rule, self._state = moment.rejection_vectors(), {}, state
+        return self._templates
 
     def refresh_index(self) -> None:
         """Append what was enrolled to the index files, so that the next command need not read it from the database."""

@@ -10,7 +10,15 @@ from sqlalchemy import Connection, select
 from facegallery.sealing import BrokenSeal
 from facegallery.store import rejections, vectors
 from facegallery.store.sealed import cipher_of, open_bytes
-from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.tables import (
+    MEMBER_NAME,
+    FaceRow,
+    LoggedDecisionRow,
+    MemberRow,
+    PhotoRow,
+    RejectionRow,
+    TemplateRow,
+)
 
 
 def faults(connection: Connection) -> list[str]:
@@ -66,6 +74,15 @@ def _bad_vectors_in(connection: Connection, what: str, query: Any, context: Call
                 yield f"the vector of {what} {key} is not of unit length"
 
 
+_LOG_TEXTS = (
+    LoggedDecisionRow.asked_by,
+    LoggedDecisionRow.path,
+    LoggedDecisionRow.content_hash,
+    LoggedDecisionRow.member,
+    LoggedDecisionRow.runner_up,
+)
+
+
 def _bad_texts(connection: Connection) -> Iterator[str]:
     """What is sealed beside vectors; in a plain gallery any text is well."""
     for what, query in (
@@ -73,6 +90,7 @@ def _bad_texts(connection: Connection) -> Iterator[str]:
         ("path or hash of photo", select(PhotoRow.id, PhotoRow.path, PhotoRow.content_hash)),
         ("landmarks of face", select(FaceRow.id, FaceRow.landmarks)),
         ("path, hash or landmarks of rejection", select(RejectionRow.id, RejectionRow.path, RejectionRow.landmarks)),
+        ("text of log entry", select(LoggedDecisionRow.id, *_LOG_TEXTS)),
     ):
         # One row at a time: the types open values as they are fetched, and one that does not open ends the query.
         for key in connection.scalars(select(query.selected_columns.id)).all() if cipher_of(connection) else ():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from facegallery.domain import Member
 from facegallery.errors import MemberExists, SaidNotToBe
-from facegallery.store import calibrations, moves, rejections, rows
+from facegallery.store import calibrations, decision_log, moves, rejections, rows
 from facegallery.store.names import clean_name
 from facegallery.store.writing import WritableStore
 
@@ -52,6 +52,7 @@ class MembersStore(WritableStore):
         with self._write() as connection:
             member_id = rows.member_id_of(connection, name)
             rejections.forget_faces(connection, member_id)
+            decision_log.forget_member(connection, member_id)
             removed = rows.delete_member(connection, member_id)
             calibrations.forget_photos(connection)
             rows.grow_revision(connection)
@@ -93,6 +94,7 @@ class MembersStore(WritableStore):
             StillInTheLog: The rows are removed, but the log could not be emptied.
         """
         with self._write() as connection:
+            decision_log.forget_templates(connection, template_ids)
             removed = moves.remove(connection, template_ids)
             if removed:
                 calibrations.forget_photos(connection)

@@ -24,6 +24,7 @@ from facegallery.errors import GalleryNotFound, WrongKey
 from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
 from facegallery.store import calibrations, keys, rejections, rows
 from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
+from facegallery.store.logged import LogStore
 from facegallery.store.members import MembersStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.names import clean_name
@@ -33,7 +34,7 @@ from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
 
 
-class Store(MembersStore):
+class Store(MembersStore, LogStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
@@ -116,10 +117,12 @@ class Store(MembersStore):
                 data_key = keys.data_key_of(connection, path, secret)
             if data_key is not None:
                 give_cipher(engine, GalleryCipher(data_key))
+            store = cls(engine, path, clock=clock)
+            store.expire_log()
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, path, clock=clock)
+        return store
 
     def __enter__(self) -> Store:
         return self
