@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -65,6 +66,7 @@ class OpenedGallery:
         self._load_analyzer = load_analyzer
         self._runtime = runtime
         self._analyzer: FaceAnalyzer | None = None
+        self._loading = Lock()
         self._searches = Searches(folder / INDEX_NAME, store)
 
     # --- opening ---------------------------------------------------------------------------------------------------
@@ -265,9 +267,10 @@ class OpenedGallery:
     @property
     def analyzer(self) -> FaceAnalyzer:
         """Detector and embedder of the gallery's model, loaded at first use."""
-        if self._analyzer is None:
-            self._analyzer = self._load_analyzer(self.installed_model())
-        return self._analyzer
+        with self._loading:  # groups of photos are looked at in several threads
+            if self._analyzer is None:
+                self._analyzer = self._load_analyzer(self.installed_model())
+            return self._analyzer
 
     def _analysis(self, n_photos: int) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
         """The quickest way to analyze so many photos; nothing is loaded before the first."""
