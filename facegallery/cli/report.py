@@ -16,11 +16,13 @@ from facegallery.domain import (
     Face,
     FaceQuality,
     Limits,
+    LoggedDecision,
     Member,
     Rejection,
     ScoreRule,
     SkippedPhoto,
     StrangerRate,
+    Verdict,
 )
 from facegallery.matching.quality_policy import DEFAULT_POLICY
 from facegallery.matching.strangers import stranger_words
@@ -56,6 +58,27 @@ CSV_COLUMNS = (
 )
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+LOG_COLUMNS = (
+    "at",
+    "asked_by",
+    "command",
+    "path",
+    "content_hash",
+    "face",
+    "decision",
+    "member",
+    "nearest",
+    "similarity",
+    "runner_up",
+    "margin",
+    "threshold",
+    "min_margin",
+    "score",
+    "model",
+    "model_sha256",
+)
 
 
 def face_fields(number: int, face: Face) -> dict[str, Any]:
@@ -301,3 +324,42 @@ def rejection_fields(rejection: Rejection) -> dict[str, Any]:
         "probability": round(rejection.face.probability, 6),
         "rejected_at": rejection.rejected_at.isoformat(),
     }
+
+
+def logged_fields(entry: LoggedDecision) -> dict[str, Any]:
+    """One answer of the log. ``member`` is null unless it was a match; ``nearest`` is the best in any case."""
+    return {
+        "at": entry.at.isoformat(),
+        "asked_by": entry.asked.by,
+        "command": entry.asked.command,
+        "path": str(entry.asked.path),
+        "content_hash": entry.asked.content_hash,
+        "face": entry.face_number,
+        "decision": entry.verdict.value,
+        "member": entry.member if entry.verdict is Verdict.MATCH else None,
+        "nearest": entry.member,
+        "similarity": _rounded(entry.similarity),
+        "runner_up": entry.runner_up,
+        "margin": _rounded(entry.margin),
+        "threshold": entry.threshold,
+        "min_margin": entry.min_margin,
+        "score": entry.asked.score.value,
+        "model": entry.asked.model.name,
+        "model_sha256": entry.asked.model.fingerprint,
+    }
+
+
+def log_document(entries: Iterable[LoggedDecision], *, log_days: int | None) -> dict[str, Any]:
+    """The log as one document; ``log_days`` is null while it is off."""
+    return {"log_days": log_days, "decisions": [logged_fields(entry) for entry in entries]}
+
+
+def log_csv(entries: Iterable[LoggedDecision]) -> str:
+    """One row an answer; every text field is quoted."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, LOG_COLUMNS, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        fields = {name: "" if value is None else value for name, value in logged_fields(entry).items()}
+        writer.writerow({**fields, "path": _text(entry.asked.path)})
+    return out.getvalue()

@@ -27,6 +27,7 @@ from facegallery.domain.decisions import (
 )
 from facegallery.domain.forgetting import Removal, Traces
 from facegallery.domain.journal import Action, JournalEntry, MovedFace, NameChange
+from facegallery.domain.logged import Asked, LoggedDecision
 from facegallery.domain.members import (
     Calibration,
     EnrolledFace,
@@ -34,6 +35,7 @@ from facegallery.domain.members import (
     Reembedding,
     Rejection,
     StoreStamp,
+    TemplateOwners,
     TemplateSet,
     TemplateTail,
 )
@@ -80,6 +82,7 @@ __all__ = [
     "ArchivedMember",
     "ArchivedPhoto",
     "ArchivedRejection",
+    "Asked",
     "BoxXyxy",
     "Calibration",
     "Candidate",
@@ -97,6 +100,7 @@ __all__ = [
     "Ids",
     "JournalEntry",
     "Limits",
+    "LoggedDecision",
     "Member",
     "ModelIdentity",
     "MovedFace",
@@ -117,6 +121,7 @@ __all__ = [
     "SkippedPhoto",
     "StoreStamp",
     "StrangerRate",
+    "TemplateOwners",
     "TemplateSet",
     "TemplateSource",
     "TemplateTail",

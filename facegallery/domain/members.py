@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,21 @@ class TemplateSet:
     members: tuple[str, ...]
     qualities: Vectors
     space: VectorSpace | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemplateOwners:
+    """Whose templates there were at one moment.
+
+    Attributes:
+        ids: shape (n,), int64, ascending: template ids.
+        members: shape (n,), int64: the id of each one's member.
+        names: By member id the name.
+    """
+
+    ids: Ids
+    members: Ids
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from facegallery.domain import EMBEDDING_SIZE, Candidate, Limits, SkippedPhoto, Vectors, Verdict
+from facegallery.domain import EMBEDDING_SIZE, Candidate, SkippedPhoto, Vectors, Verdict
 from facegallery.gallery.analysis import AnalyzedPhoto
+from facegallery.gallery.asking import Asking
 from facegallery.gallery.enrollment import FaceAt, MemberPhotos
 from facegallery.gallery.identification import identify_faces
 from facegallery.gallery.pipeline import Analysis, analyzed
-from facegallery.gallery.search import MemberSearch
 from facegallery.matching.clusters import group_faces, mean_limit
 from facegallery.matching.quality_policy import DEFAULT_POLICY, QualityPolicy
 from facegallery.matching.scores import templates_by_member
-from facegallery.store import Store
+from facegallery.store.reading import ReadableStore
 
 MIN_SIZE = 2
 """Faces that make a cluster unless a call says otherwise."""
@@ -110,9 +110,7 @@ def cluster_faces(
     photos: Iterable[Path | SkippedPhoto],
     analysis: Analysis[AnalyzedPhoto | SkippedPhoto],
     *,
-    store: Store,
-    search: MemberSearch,
-    limits: Limits,
+    asking: Asking,
     limit: float,
     min_size: int = MIN_SIZE,
     verdicts: Collection[Verdict] = (Verdict.UNKNOWN,),
@@ -124,9 +122,7 @@ def cluster_faces(
     Args:
         photos: The files. Of several with the same bytes the first counts.
         analysis: Finds and embeds faces.
-        store: The gallery's; only read.
-        search: Ranks its members.
-        limits: What a match needs.
+        asking: What says which faces are unknown.
         limit: The mean similarity from which faces are grouped.
         min_size: Faces that make a cluster.
         verdicts: Faces of which ``identify`` says this are grouped.
@@ -136,19 +132,19 @@ def cluster_faces(
     Raises:
         TooManyFaces: More hang together than fit into memory.
     """
-    found = _faces_to_group(photos, analysis, search, limits, verdicts, policy, told)
+    found = _faces_to_group(photos, analysis, asking, verdicts, policy, told)
     embeddings = np.stack(found.embeddings) if found.embeddings else np.empty((0, EMBEDDING_SIZE), np.float32)
     groups = group_faces(embeddings, [face.at.content_hash for face in found.faces], limit=limit)
     kept = [group for group in groups if len(group) >= min_size]
-    nearest = search.candidates(_means(embeddings, kept), 1) if kept else []
+    nearest = asking.search.candidates(_means(embeddings, kept), 1) if kept else []
     return Clustering(
         clusters=tuple(
             Cluster(number, tuple(found.faces[place] for place in group), _first_left(candidates))
             for number, (group, candidates) in enumerate(zip(kept, nearest, strict=True), start=1)
         ),
-        threshold=limits.threshold,
+        threshold=asking.limits.threshold,
         limit=limit,
-        model=store.model().name,
+        model=asking.model.name,
         n_photos=found.n_photos,
         n_faces=found.n_faces,
         n_grouped=len(found.faces),
@@ -160,8 +156,7 @@ def cluster_faces(
 def _faces_to_group(
     photos: Iterable[Path | SkippedPhoto],
     analysis: Analysis[AnalyzedPhoto | SkippedPhoto],
-    search: MemberSearch,
-    limits: Limits,
+    asking: Asking,
     verdicts: Collection[Verdict],
     policy: QualityPolicy | None,
     told: Callable[[], None],
@@ -178,7 +173,7 @@ def _faces_to_group(
         elif answer.photo.content_hash not in seen:
             seen.add(answer.photo.content_hash)
             n_faces += len(answer.faces)
-            identified = identify_faces(answer.photo, answer.faces, search=search, limits=limits).faces
+            identified = identify_faces(answer.photo, answer.faces, search=asking.search, limits=asking.limits).faces
             for face, embedded in zip(identified, answer.faces, strict=True):
                 if face.decision.verdict not in verdicts:
                     continue
@@ -191,7 +186,7 @@ def _faces_to_group(
     return _Found(faces, embeddings, skipped, len(seen), n_faces, n_poor)
 
 
-def joining_limit(threshold: float, store: Store) -> float:
+def joining_limit(threshold: float, store: ReadableStore) -> float:
     """The mean similarity at which a face is just named, by some of the gallery's members."""
     names = [member.name for member in store.members() if member.n_templates > 1]
     some = names[:: max(1, len(names) // MEMBERS_ASKED)]

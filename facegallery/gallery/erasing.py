@@ -81,7 +81,7 @@ def finish(folder: Path, store: Store, *, wait: bool = True) -> bool:
             for backup in backups_in(folder):
                 with suppress(FileNotFoundError):
                     backup.unlink()
-        return store.erase(wait=wait)
+        return store.erase(wait_s=None if wait else 0)
     except (GalleryUnavailable, OSError):
         if wait:
             raise

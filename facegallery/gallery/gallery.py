@@ -18,7 +18,8 @@ from facegallery.domain import (
     VectorSpace,
     Verdict,
 )
-from facegallery.gallery.limits import calibration_for
+from facegallery.gallery.limits import limits_at
+from facegallery.gallery.logged import LogGallery
 from facegallery.gallery.membership import MembersGallery
 from facegallery.matching.decisions import DEFAULT_FMR, checked_fmr, checked_threshold
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that 
     from facegallery.gallery.verification import Verification
 
 
-class Gallery(MembersGallery):
+class Gallery(MembersGallery, LogGallery):
     """Members, their templates, and every question that can be asked of them.
 
     Make one with :meth:`open` or :meth:`create` and use it as a context manager::
@@ -169,7 +170,9 @@ class Gallery(MembersGallery):
         score: ScoreRule = DEFAULT_SCORE,
         top: int | None = None,
     ) -> Iterator[IdentifiedPhoto | SkippedPhoto]:
-        """Say who is in each photo.
+        """Say who is in each photo, all of them by the gallery as it is when the first is asked for.
+
+        Where decisions are logged (:meth:`keep_log`), an answer is in the log before it is given.
 
         Args:
             inputs: Photos and folders of photos. What was skipped while they were looked for comes out as it went in.
@@ -184,25 +187,14 @@ class Gallery(MembersGallery):
             One value a photo, as it is done: its faces with decisions, or why it was skipped.
         """
         from facegallery.gallery.analysis import expand
-        from facegallery.gallery.identification import N_CANDIDATES, identify_faces
-        from facegallery.gallery.pipeline import analyzed
+        from facegallery.gallery.identification import N_CANDIDATES, identify_photos
 
-        limits, calibration = self.limits(threshold=threshold, min_margin=min_margin, score=score), self.calibration
-        found, space = expand(inputs), self.space
-        with self._analysis(len(found)) as analysis:
-            for _, answer in analyzed(found, lambda entry: entry, analysis):
-                if isinstance(answer, SkippedPhoto):
-                    yield answer
-                else:
-                    search = self._searches.by(score, space)
-                    yield identify_faces(
-                        answer.photo,
-                        answer.faces,
-                        search=search,
-                        limits=limits,
-                        top=top or N_CANDIDATES,
-                        calibration=calibration_for(score, calibration),
-                    )
+        with self._store.snapshot() as moment:
+            space = moment.space()
+            asking = self._asking(moment, "identify", space, threshold=threshold, min_margin=min_margin, score=score)
+        found = expand(inputs)
+        with self._analysis(len(found), space=space) as analysis:
+            yield from identify_photos(found, analysis, asking=asking, top=top or N_CANDIDATES)
 
     def cluster(
         self,
@@ -239,18 +231,19 @@ class Gallery(MembersGallery):
         from facegallery.gallery.clustering import MIN_SIZE, cluster_faces, joining_limit
         from facegallery.matching.quality_policy import DEFAULT_POLICY
 
-        if join is None:
-            limit = joining_limit(self.limits(score=score).threshold, self._store)
-        else:
-            limit = checked_threshold(join)
-        found, space = expand(inputs), self.space
-        with self._analysis(len(found)) as analysis:
+        limit = None if join is None else checked_threshold(join)
+        spec = self.installed_model().spec
+        with self._store.snapshot() as moment:
+            space = moment.space()
+            asking = self._asking(moment, "cluster", space, threshold=threshold, min_margin=min_margin, score=score)
+            if limit is None:
+                limit = joining_limit(limits_at(moment, spec, score=score).threshold, moment)
+        found = expand(inputs)
+        with self._analysis(len(found), space=space) as analysis:
             return cluster_faces(
                 found,
                 analysis,
-                store=self._store,
-                search=self._searches.by(score, space),
-                limits=self.limits(threshold=threshold, min_margin=min_margin, score=score),
+                asking=asking,
                 limit=limit,
                 min_size=MIN_SIZE if min_size is None else min_size,
                 verdicts=verdicts,
@@ -312,11 +305,16 @@ class Gallery(MembersGallery):
         from facegallery.gallery.explaining.photo import Explainer, Question
 
         chosen = methods_named(methods or DEFAULT_METHODS, layer=layer or DEFAULT_LAYER)
-        limits = self.limits(threshold=threshold, min_margin=min_margin, score=score)
-        calibration = calibration_for(score, self.calibration)
         analyzer = self.analyzer
-        explainer = Explainer(self._store, analyzer, self._searches.by(score, analyzer.space), limits, calibration)
-        return explainer.explain(Path(path), Question(member, rival, face_number, chosen, told))
+        with self._store.snapshot() as moment:
+            asking = self._asking(
+                moment, "explain", analyzer.space, threshold=threshold, min_margin=min_margin, score=score
+            )
+        explainer = Explainer(self._store, analyzer, asking.search, asking.limits, asking.calibration)
+        explanation = explainer.explain(Path(path), Question(member, rival, face_number, chosen, told))
+        decisions = {explanation.face_number: explanation.decision}
+        asking.log.keep(explanation.path, explanation.content_hash, decisions)
+        return explanation
 
     def check_explanation(self, explanation: Explanation, *, told: Callable[[], None] = lambda: None) -> Explanation:
         """The same explanation with a measure of how far each of its maps can be trusted; takes several seconds a map.

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from facegallery.domain import Calibration, Decision, EmbeddedFace, Face, FaceQuality, Limits, Photo, Vectors
+from facegallery.domain import (
+    Calibration,
+    Decision,
+    EmbeddedFace,
+    Face,
+    FaceQuality,
+    Limits,
+    Photo,
+    SkippedPhoto,
+    Vectors,
+)
+from facegallery.gallery.analysis import AnalyzedPhoto
+from facegallery.gallery.asking import Asking
+from facegallery.gallery.pipeline import Analysis, analyzed
 from facegallery.gallery.search import MemberSearch
 from facegallery.matching.assignment import decide_photo
 from facegallery.matching.strangers import strangers_of
@@ -89,6 +103,41 @@ def identify_faces(
         ),
         notice=photo.notice,
     )
+
+
+def identify_photos(
+    photos: Iterable[Path | SkippedPhoto],
+    analysis: Analysis[AnalyzedPhoto | SkippedPhoto],
+    *,
+    asking: Asking,
+    top: int = N_CANDIDATES,
+) -> Iterator[IdentifiedPhoto | SkippedPhoto]:
+    """Decide about all faces of many photos, by one moment of the gallery.
+
+    Args:
+        photos: The files, or why one was skipped.
+        analysis: Finds and embeds faces.
+        asking: What is answered by.
+        top: Candidates to report for each face.
+
+    Yields:
+        One value a photo, as it is done; where decisions are logged, it is in the log by then.
+    """
+    for _, answer in analyzed(photos, lambda entry: entry, analysis):
+        if isinstance(answer, SkippedPhoto):
+            yield answer
+            continue
+        identified = identify_faces(
+            answer.photo,
+            answer.faces,
+            search=asking.search,
+            limits=asking.limits,
+            top=top,
+            calibration=asking.calibration,
+        )
+        decisions = {face.number: face.decision for face in identified.faces}
+        asking.log.keep(identified.path, identified.content_hash, decisions)
+        yield identified
 
 
 def _with_strangers(decision: Decision, calibration: Calibration | None) -> Decision:

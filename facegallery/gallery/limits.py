@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from facegallery.domain import Calibration, Limits, ScoreRule
 from facegallery.matching.decisions import DEFAULT_MIN_MARGIN, checked_threshold
+from facegallery.store.reading import ReadableStore
 from facegallery.weights.catalogue import ModelSpec
 
 ASKED_FOR = "asked for"
 
 MUCH = 0.2
 """Share of the members, or of the photos, by which a gallery may have grown or shrunk since it was calibrated."""
+
+
+def limits_at(
+    moment: ReadableStore,
+    spec: ModelSpec,
+    *,
+    score: ScoreRule,
+    threshold: float | None = None,
+    min_margin: float | None = None,
+) -> Limits:
+    """What a match needs in a gallery as of one moment; see :func:`limits_in_force`."""
+    calibration = moment.calibration()
+    return limits_in_force(
+        spec,
+        calibration,
+        score=score,
+        n_members=moment.n_members(),
+        n_templates=moment.stamp().count,
+        n_moved=0 if calibration is None else moment.n_moved_since(calibration.created_at),
+        threshold=threshold,
+        min_margin=min_margin,
+    )
 
 
 def limits_in_force(

@@ -26,7 +26,7 @@ from facegallery.domain import (
 )
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
 from facegallery.gallery.erasing import backups_in, finish
-from facegallery.gallery.limits import limits_in_force, stale_words
+from facegallery.gallery.limits import calibration_for, limits_at, stale_words
 from facegallery.gallery.searches import Searches
 from facegallery.gallery.secrets import secret_from_environment
 from facegallery.settings import DATABASE_NAME, INDEX_NAME, default_gallery_folder
@@ -35,8 +35,10 @@ from facegallery.weights.files import InstalledModel, ModelFiles
 
 if TYPE_CHECKING:  # these import torch, FAISS or Pillow: only the methods that need them pay for that
     from facegallery.gallery.analysis import AnalyzedPhoto, FaceAnalyzer
+    from facegallery.gallery.asking import Asking
     from facegallery.gallery.checking import Report
     from facegallery.gallery.pipeline import Analysis
+    from facegallery.store.reading import ReadableStore
 
 _Opened = TypeVar("_Opened", bound="OpenedGallery")
 
@@ -270,16 +272,35 @@ class OpenedGallery:
             min_margin: What a call asks for; None takes the calibrated one, else ``decisions.DEFAULT_MIN_MARGIN``.
             score: The rule whose similarities are to be judged.
         """
-        calibration = self.calibration
-        return limits_in_force(
-            self.installed_model().spec,
-            calibration,
-            score=score,
-            n_members=self._store.n_members(),
-            n_templates=self._store.stamp().count,
-            n_moved=0 if calibration is None else self._store.n_moved_since(calibration.created_at),
-            threshold=threshold,
-            min_margin=min_margin,
+        spec = self.installed_model().spec
+        with self._store.snapshot() as moment:
+            return limits_at(moment, spec, score=score, threshold=threshold, min_margin=min_margin)
+
+    def _asking(
+        self,
+        moment: ReadableStore,
+        command: str,
+        space: VectorSpace,
+        *,
+        threshold: float | None,
+        min_margin: float | None,
+        score: ScoreRule,
+    ) -> Asking:
+        """What a run of questions is answered by, as of a moment of the store, for embeddings of one space.
+
+        Raises:
+            ModelChanged: The moment's vectors cannot be compared with such embeddings.
+        """
+        from facegallery.gallery.answer_log import AnswerLog
+        from facegallery.gallery.asking import Asking
+
+        spec = self.installed_model().spec
+        return Asking(
+            moment.model(),
+            self._searches.at(moment, score, space),
+            limits_at(moment, spec, score=score, threshold=threshold, min_margin=min_margin),
+            calibration_for(score, moment.calibration()),
+            AnswerLog.at(moment, self._store, command=command, score=score),
         )
 
     @property
@@ -308,21 +329,32 @@ class OpenedGallery:
             return self._analyzer
 
     def _analysis(
-        self, n_photos: int, *, keep_crops: bool = False
+        self, n_photos: int, *, keep_crops: bool = False, space: VectorSpace | None = None
     ) -> AbstractContextManager[Analysis[AnalyzedPhoto | SkippedPhoto]]:
         """The quickest way to analyze so many photos; nothing is loaded before the first.
 
         Args:
             n_photos: How many.
             keep_crops: Whether the embedded faces are to come with their crops, which costs a little for each.
+            space: What the embeddings are to be comparable with, all of them; None takes what the gallery is in now.
+
+        Raises:
+            ModelChanged: The gallery was taken to another model meanwhile; here, or when photos are analyzed.
         """
         from facegallery.gallery.jobs import AnalysisJob, analysis_of
+        from facegallery.gallery.searches import require_space
+
+        wanted = space or self.space
 
         def here(paths: Sequence[Path]) -> Sequence[AnalyzedPhoto | SkippedPhoto]:
-            return replace(self.analyzer, keeps_crops=keep_crops).analyze_files(paths)
+            analyzer = self.analyzer
+            require_space(wanted, analyzer.space)
+            return replace(analyzer, keeps_crops=keep_crops).analyze_files(paths)
 
-        runtime = self._runtime
-        job = None if runtime is None else AnalysisJob(self.installed_model(), runtime, self.preparation, keep_crops)
+        job = None
+        if self._runtime is not None:
+            job = AnalysisJob(self.installed_model(), self._runtime, wanted.preparation, keep_crops)
+            require_space(wanted, self.space)  # after the model's file was looked up: it is the wanted one
         return analysis_of(n_photos, job, here)
 
     def backups(self) -> list[Path]:

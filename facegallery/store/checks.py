@@ -15,6 +15,7 @@ from facegallery.store.tables import (
     CropRow,
     FaceRow,
     JournalNameRow,
+    LoggedDecisionRow,
     MemberRow,
     PhotoRow,
     RejectionRow,
@@ -81,6 +82,15 @@ def _bad_vectors_in(connection: Connection, what: str, query: Any, context: Call
                 yield f"the vector of {what} {key} is not of unit length"
 
 
+_LOG_TEXTS = (
+    LoggedDecisionRow.asked_by,
+    LoggedDecisionRow.path,
+    LoggedDecisionRow.content_hash,
+    LoggedDecisionRow.member,
+    LoggedDecisionRow.runner_up,
+)
+
+
 def _bad_texts(connection: Connection) -> Iterator[str]:
     """What is sealed beside vectors; in a plain gallery any text is well."""
     for what, query in (
@@ -89,6 +99,7 @@ def _bad_texts(connection: Connection) -> Iterator[str]:
         ("landmarks of face", select(FaceRow.id, FaceRow.landmarks)),
         ("path, hash or landmarks of rejection", select(RejectionRow.id, RejectionRow.path, RejectionRow.landmarks)),
         ("name in the journal's row", select(JournalNameRow.id, JournalNameRow.name_before, JournalNameRow.name_after)),
+        ("text of log entry", select(LoggedDecisionRow.id, *_LOG_TEXTS)),
     ):
         # One row at a time: the types open values as they are fetched, and one that does not open ends the query.
         for key in connection.scalars(select(query.selected_columns.id)).all() if cipher_of(connection) else ():

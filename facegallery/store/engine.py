@@ -7,6 +7,7 @@ all versions of Python: so a read sees one snapshot, and changes to the schema r
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -26,13 +27,16 @@ BUSY_TIMEOUT_S = 30.0
 """How long one writer waits for another before it gives up."""
 
 RETRY_PAUSE_S = 0.01
-"""How long to wait where SQLite does not wait by itself."""
+"""Longest pause between two attempts where SQLite does not wait by itself, or does not wait fairly."""
+
+LOCK_HELD_S = 0.25
+"""How long at a time emptying the log may keep writers out while it waits for readers."""
 
 PAGE_SIZE_BYTES = 8192
 """SQLite's page, chosen when the file is made: three templates of 2 KiB fit, where the usual 4096 holds one."""
 
-_BEGIN = "facegallery_begin"
-"""Execution option that says how this connection's transactions begin."""
+_WRITES = "facegallery_writes"
+"""Execution option that says that this connection's transactions begin as a writer's."""
 
 
 def open_engine(path: Path) -> Engine:
@@ -53,7 +57,7 @@ def reading(engine: Engine, path: Path) -> Iterator[Connection]:
 def writing(engine: Engine, path: Path) -> Iterator[Connection]:
     """One write transaction: begins as a writer, so that what it reads is still true when it writes."""
     with sqlite_errors(path), engine.connect() as connection:
-        connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
 
@@ -66,7 +70,7 @@ def rewriting(engine: Engine, path: Path) -> Iterator[Connection]:
     every row that refers to it. The switch has no effect inside a transaction, so it is thrown before.
     """
     with sqlite_errors(path), engine.connect() as connection:
-        connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        connection.execution_options(**{_WRITES: True})
         _pragma(connection.connection, "foreign_keys = OFF")
         try:
             with connection.begin():
@@ -83,57 +87,60 @@ def prefer_wal(engine: Engine, path: Path) -> None:
 
     The page size comes first because it can only be chosen while the file is empty.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    with sqlite_errors(path), closing(engine.raw_connection()) as raw:
-        _pragma(raw, f"page_size = {PAGE_SIZE_BYTES}")
-        while True:
-            try:
-                return _pragma(raw, "journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                # SQLite does not wait by itself here, and others may be making the same gallery at this very moment.
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(RETRY_PAUSE_S)
+    with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+        cursor.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+        # SQLite does not wait by itself here, and others may be making the same gallery at this very moment.
+        _patiently(cursor, "PRAGMA journal_mode = WAL")
 
 
-def checkpoint(engine: Engine, path: Path, *, wait: bool = True) -> bool:
+def checkpoint(engine: Engine, path: Path, *, wait_s: float | None = None) -> bool:
     """Carry the write-ahead log into the database and empty it, so that nothing removed lingers in it.
 
+    SQLite would not wait at all for another's checkpoint, and would keep every writer out for as long as it waits for
+    readers. So it is asked for a moment, again and again.
+
+    Args:
+        engine: On the database.
+        path: The database file.
+        wait_s: How long to try; None for ``BUSY_TIMEOUT_S``.
+
     Returns:
-        Whether it was emptied: not while somebody else reads the gallery for longer than ``BUSY_TIMEOUT_S``, or at all
-        without ``wait``.
+        Whether it was emptied: not while somebody else reads the gallery for longer than that.
     """
-    with sqlite_errors(path), _alone(engine, wait=wait) as cursor:
-        (is_busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not is_busy
+    deadline = time.monotonic() + (BUSY_TIMEOUT_S if wait_s is None else wait_s)
+    with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+        while True:
+            with _waiting(cursor, min(LOCK_HELD_S, max(deadline - time.monotonic(), 0))):
+                (is_busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not is_busy or time.monotonic() >= deadline:
+                return not is_busy
+            _pause()
 
 
-def vacuum(engine: Engine, path: Path, *, wait: bool = True) -> bool:
+def vacuum(engine: Engine, path: Path, *, wait_s: float | None = None) -> bool:
     """Write the database anew, so that no page holds anything but present rows; takes as much room again.
 
+    Args:
+        engine: On the database.
+        path: The database file.
+        wait_s: How long to try; None for ``BUSY_TIMEOUT_S``.
+
     Returns:
-        Whether it was: not while somebody else writes the gallery for longer than ``BUSY_TIMEOUT_S``, or at all without
-        ``wait``.
+        Whether it was: not while somebody else writes the gallery for longer than that.
     """
-    with sqlite_errors(path), _alone(engine, wait=wait) as cursor:
-        try:
-            cursor.execute("VACUUM")
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "in progress" in str(error):
-                return False
-            raise
-        return True
-
-
-@contextmanager
-def _alone(engine: Engine, *, wait: bool) -> Iterator[DBAPICursor]:
-    """A cursor outside of any transaction."""
-    with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S if wait else 0:.0f}")
-        try:
-            yield cursor
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
+    deadline = time.monotonic() + (BUSY_TIMEOUT_S if wait_s is None else wait_s)
+    with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+        with _waiting(cursor, 0):
+            while True:
+                try:
+                    cursor.execute("VACUUM")
+                    return True
+                except sqlite3.OperationalError as error:
+                    if "locked" not in str(error):
+                        raise
+                    if time.monotonic() >= deadline:
+                        return False
+                    _pause()
 
 
 @contextmanager
@@ -186,7 +193,45 @@ def database_uri(path: Path, mode: str) -> str:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    if not connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    with closing(connection.connection.cursor()) as cursor, _waiting(cursor, 0):
+        _patiently(cursor, "BEGIN IMMEDIATE")
+
+
+def _patiently(cursor: DBAPICursor, statement: str) -> None:
+    """Run a statement that needs a lock as soon as it can be had.
+
+    SQLite looks whether a lock is free every 100 ms once it has waited for some time, so that among several busy
+    writers the one who waits longest is the one most easily passed over. Here all look equally often.
+
+    Raises:
+        sqlite3.OperationalError: It cannot be had for ``BUSY_TIMEOUT_S``.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        _pause()
+
+
+def _pause() -> None:
+    time.sleep(RETRY_PAUSE_S * random.random())  # noqa: S311 - so that those who wait do not look at the same moments
+
+
+@contextmanager
+def _waiting(cursor: DBAPICursor, wait_s: float) -> Iterator[None]:
+    """Have SQLite itself wait so long for a lock, and no longer."""
+    cursor.execute(f"PRAGMA busy_timeout = {1000 * wait_s:.0f}")
+    try:
+        yield
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
 
 
 def _pragma(raw: PoolProxiedConnection, pragma: str) -> None:

@@ -38,11 +38,11 @@ class ErasingStore(WritableStore):
         with self._read() as connection:
             return connection.scalar(select(SettingsRow.erasure))
 
-    def erase(self, *, wait: bool = True) -> bool:
+    def erase(self, *, wait_s: float | None = None) -> bool:
         """Write the database anew without what was removed, empty the log, and say that it is done.
 
         Args:
-            wait: Wait for other programs; else give up at once when they are in the way.
+            wait_s: How long to wait for other programs that are in the way; None for as long as every writer waits.
 
         Returns:
             Whether all is done: not while somebody else reads or writes the gallery for too long.
@@ -52,14 +52,14 @@ class ErasingStore(WritableStore):
                 in it all the same, and the log still holds it.
         """
         state = self.state()
-        done = vacuum(self._engine, self._path, wait=wait) and checkpoint(self._engine, self._path, wait=wait)
+        done = vacuum(self._engine, self._path, wait_s=wait_s) and checkpoint(self._engine, self._path, wait_s=wait_s)
         if not done:
             return False
         with self._write() as connection:
             # Somebody else may have been forgotten meanwhile: then that is for whoever removed them to finish.
             finished = update(SettingsRow).where(SettingsRow.state == state).values(erasure=None)
             connection.execute(finished)
-        return checkpoint(self._engine, self._path, wait=wait)
+        return checkpoint(self._engine, self._path, wait_s=wait_s)
 
 
 def begin(connection: Connection, *, keep_backups: bool) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from facegallery.domain import Action, Member, Removal
 from facegallery.errors import MemberExists, SaidNotToBe
 from facegallery.names import clean_name
-from facegallery.store import calibrations, changes, erasure, journal, moves, rejections, rows
+from facegallery.store import calibrations, changes, decision_log, erasure, journal, moves, rejections, rows
 from facegallery.store.changes import Change
 from facegallery.store.writing import WritableStore
 
@@ -59,8 +59,10 @@ class MembersStore(WritableStore):
             template_ids = rows.template_ids_of(connection, member_id)
             watch = erasure.Watch(connection, template_ids, member_id, journal.known_names(connection, member_id))
             said = rejections.of_faces(connection, template_ids) | rejections.of_photos(connection, template_ids)
+            decision_log.forget_member(connection, member_id)
             journal.forget_rejections(connection, said)
-            journal.forget(connection, member_id)
+            # Who became part of the member was answered by other names.
+            decision_log.forget(connection, journal.forget(connection, member_id), ())
             rejections.remove_all(connection, said)
             rows.delete_member(connection, member_id)
             journal.append(connection, Action.FORGET, Change(), now=self._clock(), removed=(1, len(template_ids)))
@@ -99,8 +101,9 @@ class MembersStore(WritableStore):
             n_before = rows.count_members(connection)
             watch = erasure.Watch(connection, template_ids)
             said = rejections.of_photos(connection, template_ids)
+            decision_log.forget_templates(connection, template_ids)
             journal.forget_rejections(connection, said)
-            journal.forget_templates(connection, template_ids)
+            decision_log.forget(connection, journal.forget_templates(connection, template_ids), ())
             rejections.remove_all(connection, said)
             removed = moves.remove(connection, template_ids)
             if removed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -22,13 +22,14 @@ from facegallery.domain import (
     Rejection,
     SecretKind,
     StoreStamp,
+    TemplateOwners,
     TemplateSet,
     TemplateTail,
     Vectors,
     VectorSpace,
 )
-from facegallery.store import calibrations, checks, crops, journal, keys, rejections, rows
-from facegallery.store.engine import reading
+from facegallery.store import calibrations, checks, crops, decision_log, journal, keys, rejections, rows
+from facegallery.store.engine import reading, sqlite_errors
 from facegallery.store.sealed import cipher_of
 from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, PhotoRow, TemplateRow
 from facegallery.store.vectors import ROWS_AT_ONCE, open_vectors, qualities_of
@@ -41,6 +42,17 @@ class ReadableStore:
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
         self._path = path
+
+    @contextmanager
+    def snapshot(self) -> Iterator[ReadableStore]:
+        """One moment of the store: everything that is asked of it has one answer, whatever others change meanwhile.
+
+        It is a read transaction, for one thread. It is to be short: while it is open ``forget`` cannot empty the
+        write-ahead log, and that log grows with every change.
+        """
+        with self._read() as connection:
+            rows.revision_and_state(connection)  # with the first look the moment begins
+            yield _Snapshot(connection, self._engine, self._path)
 
     def model(self) -> ModelIdentity:
         """The model that all vectors in this gallery come from."""
@@ -145,6 +157,16 @@ class ReadableStore:
         with self._read() as connection:
             return self._template_set(connection, rows.templates_of_members(connection, names))
 
+    def owners(self) -> TemplateOwners:
+        """Whose templates there are, as of one moment; takes a tenth of a second for each 100,000."""
+        with self._read() as connection:
+            return rows.owners(connection)
+
+    def member_ids(self) -> dict[str, int]:
+        """By name the ids of all members."""
+        with self._read() as connection:
+            return {row.name: row.id for row in connection.execute(select(MemberRow.id, MEMBER_NAME))}
+
     def count_up_to(self, last_id: int) -> int:
         """Number of templates up to this one, as of one moment; takes a few milliseconds at a million templates."""
         with self._read() as connection:
@@ -219,6 +241,11 @@ class ReadableStore:
         with self._read() as connection:
             return calibrations.load(connection)
 
+    def log_days(self) -> int | None:
+        """For how many days answers are kept in the log of decisions; None while it is off."""
+        with self._read() as connection:
+            return decision_log.days(connection)
+
     def n_members(self) -> int:
         """How many members are enrolled."""
         with self._read() as connection:
@@ -273,3 +300,16 @@ class ReadableStore:
         revision, state = rows.revision_and_state(connection)
         ids, space = np.array(read.ids, np.int64), rows.space(connection, self._path)
         return TemplateSet(revision, state, ids, read.vectors, tuple(read.members), qualities_of(read.qualities), space)
+
+
+class _Snapshot(ReadableStore):
+    """A store's rows as one transaction sees them."""
+
+    def __init__(self, connection: Connection, engine: Engine, path: Path) -> None:
+        super().__init__(engine, path)
+        self._connection = connection
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with sqlite_errors(self._path):
+            yield self._connection

@@ -36,6 +36,7 @@ from facegallery.domain import (
     ModelIdentity,
     Photo,
     Preparation,
+    TemplateOwners,
     VectorSpace,
 )
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelChanged, ModelMismatch
@@ -341,6 +342,20 @@ def template_ids(connection: Connection, up_to: int) -> Iterator[int]:
     """Ids up to this one, in no order."""
     # The plus sign keeps SQLite from walking through the table, vectors and all: it reads a small index instead.
     return iter(connection.scalars(select(TemplateRow.id).where(text("+templates.id <= :up_to")), {"up_to": up_to}))
+
+
+def owners(connection: Connection) -> TemplateOwners:
+    """Whose templates there are."""
+    import numpy as np  # members are listed without it
+
+    # One row a member, from the index by members alone: at a million templates a second instead of fifteen.
+    query = select(TemplateRow.member_id, func.json_group_array(TemplateRow.id), func.count())
+    found = connection.execute(query.group_by(TemplateRow.member_id)).all()
+    ids = np.fromiter((key for row in found for key in json.loads(row[1])), np.int64)
+    order = np.argsort(ids)
+    members = np.repeat(np.array([row[0] for row in found], np.int64), [row[2] for row in found])
+    names = {row.id: row.name for row in connection.execute(select(MemberRow.id, MEMBER_NAME))}
+    return TemplateOwners(ids[order], members[order], names)
 
 
 @dataclass(frozen=True, slots=True)

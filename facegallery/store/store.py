@@ -32,6 +32,7 @@ from facegallery.store.changes import Change, Move
 from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.erasure import ErasingStore
 from facegallery.store.lives import LivesStore
+from facegallery.store.logged import LogStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.reembedding import ReembeddingStore
 from facegallery.store.sealed import give_cipher
@@ -40,7 +41,7 @@ from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
 
 
-class Store(LivesStore, ReembeddingStore, ErasingStore, BackupStore):
+class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while
@@ -123,10 +124,12 @@ class Store(LivesStore, ReembeddingStore, ErasingStore, BackupStore):
                 data_key = keys.data_key_of(connection, path, secret)
             if data_key is not None:
                 give_cipher(engine, GalleryCipher(data_key))
+            store = cls(engine, path, clock=clock)
+            store.expire_log()
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, path, clock=clock)
+        return store
 
     def change_secret(self, old: Secret, new: Secret, *, cost: ScryptCost = USUAL_COST) -> None:
         """Have another secret open the gallery from now on; what is sealed stays as it is.

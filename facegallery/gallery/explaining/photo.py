@@ -145,6 +145,7 @@ class Explainer:
         others = _Others(number - 1, tuple(each.candidates for each in decisions))
         return Explanation(
             path=photo.path,
+            content_hash=photo.content_hash,
             face_number=number,
             n_faces=len(faces),
             made_with=made_with(self.analyzer),

@@ -170,6 +170,7 @@ class Explanation:
 
     Attributes:
         path: The probe's photo.
+        content_hash: SHA-256 of its bytes.
         face_number: Which of its faces, from 1.
         n_faces: How many faces it has.
         made_with: Model and how it was computed, by name.
@@ -188,6 +189,7 @@ class Explanation:
     """
 
     path: Path
+    content_hash: str
     face_number: int
     n_faces: int
     made_with: Mapping[str, str]
