@@ -6,8 +6,9 @@ The old vectors stay, and answer, until the new ones are all there. A kill loses
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from facegallery.crops import crop_face, unpacked
 from facegallery.domain import EnrolledFace, ModelIdentity, Preparation, Rejection
 from facegallery.errors import FacesMissing, PhotoError
 from facegallery.images import read_photo
+from facegallery.settings import n_threads
 
 if TYPE_CHECKING:
     from facegallery.domain import Crop, Embedder, Pixels
@@ -64,13 +66,12 @@ class Way:
         self.store.begin_reembedding(self.model, self.preparation)
         may_go = {_key(face) for face in drop}
         missing: dict[_Key, EnrolledFace | Rejection] = {}
-        embedder: Embedder | None = None
+        embedder = cache(self.load)
         while True:
             for batch in self._looked_at(missing):
                 found = [looked for looked in batch if looked.crop is not None]
                 if found:
-                    embedder = embedder or self.load()
-                    self._embed(embedder, found)
+                    self._embed(embedder(), found)
                 for looked in batch:
                     if looked.crop is None:
                         missing[_key(looked.face)] = looked.face
@@ -92,18 +93,17 @@ class Way:
         )
 
     def _looked_at(self, missing: Iterable[_Key]) -> Iterator[list[_Looked]]:
-        """What is left and not known to be missing, cut out again; one batch is read while another is embedded."""
+        """What is left and not known to be missing, cut out again.
+
+        The photos of a batch are read side by side, and none while networks are at work: loading those and reading
+        photos both change what Python warns of, in all threads.
+        """
         known = set(missing)
-        waiting: Future[list[_Looked]] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="reembed") as pool:
+        with ThreadPoolExecutor(n_threads(), thread_name_prefix="reembed") as pool:
             for left in self._left():
                 new = [face for face in left if _key(face) not in known]
-                ahead = pool.submit(self._look_at, new) if new else None
-                if waiting is not None:
-                    yield waiting.result()
-                waiting = ahead
-            if waiting is not None:
-                yield waiting.result()
+                kept = self.store.crops_of(face.template_id for face in new if isinstance(face, EnrolledFace))
+                yield list(pool.map(self._look, new, [kept.get(_key(face)[1]) for face in new]))
 
     def _left(self) -> Iterator[list[EnrolledFace] | list[Rejection]]:
         last = 0
@@ -114,12 +114,6 @@ class Way:
         while rejections := self.store.rejections_to_reembed(last, BATCH):
             yield rejections
             last = rejections[-1].rejection_id
-
-    def _look_at(self, faces: list[EnrolledFace | Rejection]) -> list[_Looked]:
-        kept = self.store.crops_of(face.template_id for face in faces if isinstance(face, EnrolledFace))
-        return [
-            self._look(face, kept.get(face.template_id) if isinstance(face, EnrolledFace) else None) for face in faces
-        ]
 
     def _look(self, face: EnrolledFace | Rejection, kept: Crop | None) -> _Looked:
         """One face as the new model is to see it, cut out where it was found then."""
