@@ -374,5 +374,5 @@ def test_vectors_of_another_model_are_not_read_later(store: Store, path: Path) -
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("UPDATE models SET name = 'vggface2', fingerprint = ?", ("b" * 64,))
         raw.commit()
-    with pytest.raises(ModelMismatch, match="while photos were looked at"):
+    with pytest.raises(ModelMismatch, match="while this one was at work"):
         templates.of(np.array([1]))

@@ -129,18 +129,18 @@ def vacuum(engine: Engine, path: Path, *, wait_s: float | None = None) -> bool:
         Whether it was: not while somebody else writes the gallery for longer than that.
     """
     deadline = time.monotonic() + (BUSY_TIMEOUT_S if wait_s is None else wait_s)
-    with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
-        with _waiting(cursor, 0):
-            while True:
-                try:
-                    cursor.execute("VACUUM")
-                    return True
-                except sqlite3.OperationalError as error:
-                    if "locked" not in str(error):
-                        raise
-                    if time.monotonic() >= deadline:
-                        return False
-                    _pause()
+    raw = engine.raw_connection()
+    with sqlite_errors(path), closing(raw), closing(raw.cursor()) as cursor, _waiting(cursor, 0):
+        while True:
+            try:
+                cursor.execute("VACUUM")
+                return True
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                if time.monotonic() >= deadline:
+                    return False
+                _pause()
 
 
 @contextmanager
