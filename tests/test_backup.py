@@ -133,7 +133,10 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(store: Store, secret: 
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     store.close()
     before = bytes_of(folder)
-    for name in (*bad, "other", "later", "nothing"):
+    shutil.copy(backup, tmp_path / "inconsistent")
+    with closing(sqlite3.connect(tmp_path / "inconsistent")) as raw, raw:
+        raw.execute("DELETE FROM photos")
+    for name in (*bad, "other", "later", "inconsistent", "nothing"):
         with pytest.raises(BackupRefused):
             restore_gallery(folder, tmp_path / name, secret=secret)
         assert bytes_of(folder) == before, name
