@@ -146,6 +146,8 @@ class MembersGallery(OpenedGallery):
                 raise
             if done:
                 bury(())  # none in particular: files of another model are removed altogether
+        if done and not finish(self.folder, self._store):
+            raise StillInTheLog(self.folder / DATABASE_NAME)
         return done
 
     # --- what happens to members -----------------------------------------------------------------------------------

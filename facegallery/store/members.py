@@ -98,21 +98,24 @@ class MembersStore(WritableStore):
         Backups stay: wrong photos are no wish to be forgotten.
         """
         with self._write() as connection:
-            n_before = rows.count_members(connection)
-            watch = erasure.Watch(connection, template_ids)
-            said = rejections.of_photos(connection, template_ids)
-            decision_log.forget_templates(connection, template_ids)
-            journal.forget_rejections(connection, said)
-            decision_log.forget(connection, journal.forget_templates(connection, template_ids), ())
-            rejections.remove_all(connection, said)
-            removed = moves.remove(connection, template_ids)
-            if removed:
-                counts = (n_before - rows.count_members(connection), len(removed))
-                journal.append(connection, Action.REMOVE, Change(), now=self._clock(), removed=counts)
-                calibrations.forget_photos(connection)
-                erasure.begin(connection, keep_backups=True)
-                rows.grow_revision(connection)
-            return watch.removal()
+            return self._remove(connection, template_ids)
+
+    def _remove(self, connection: Connection, template_ids: Sequence[int]) -> Removal:
+        n_before = rows.count_members(connection)
+        watch = erasure.Watch(connection, template_ids)
+        said = rejections.of_photos(connection, template_ids)
+        decision_log.forget_templates(connection, template_ids)
+        journal.forget_rejections(connection, said)
+        decision_log.forget(connection, journal.forget_templates(connection, template_ids), ())
+        rejections.remove_all(connection, said)
+        removed = moves.remove(connection, template_ids)
+        if removed:
+            counts = (n_before - rows.count_members(connection), len(removed))
+            journal.append(connection, Action.REMOVE, Change(), now=self._clock(), removed=counts)
+            calibrations.forget_photos(connection)
+            erasure.begin(connection, keep_backups=True)
+            rows.grow_revision(connection)
+        return watch.removal()
 
     def _do(self, connection: Connection, action: Action, change: Change, *, undoes: int | None = None) -> int:
         """Do a change and write it down; returns the entry's id.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func,
 from sqlalchemy.orm import InstrumentedAttribute
 
 from facegallery.domain import ModelIdentity, Preparation, Reembedding
-from facegallery.store import moves, rejections, rows, vectors
+from facegallery.store import rejections, rows, vectors
 from facegallery.store.sealed import open_bytes, seal_bytes
 from facegallery.store.tables import (
     LoggedDecisionRow,
@@ -125,10 +125,11 @@ def n_left(
     return left
 
 
-def remove_left(connection: Connection) -> None:
-    """Remove every template and rejection without a new vector."""
-    moves.remove(connection, connection.scalars(select(TemplateRow.id).where(~_TEMPLATE_IS_DONE)).all())
-    connection.execute(delete(RejectionRow).where(~_REJECTION_IS_DONE))
+def all_left(connection: Connection) -> tuple[Sequence[int], Sequence[int]]:
+    """Ids of all templates, and of all rejections, without a new vector."""
+    templates = select(TemplateRow.id).where(~_TEMPLATE_IS_DONE)
+    rejected = select(RejectionRow.id).where(~_REJECTION_IS_DONE)
+    return connection.scalars(templates).all(), connection.scalars(rejected).all()
 
 
 # --- the vectors --------------------------------------------------------------------------------------------------

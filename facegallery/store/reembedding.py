@@ -12,16 +12,16 @@ from sqlalchemy import Connection
 
 from facegallery.domain import EnrolledFace, ModelIdentity, Preparation, Reembedding, Rejection
 from facegallery.errors import NoReembedding, OtherReembedding
-from facegallery.store import calibrations, new_vectors, rejections, rows
+from facegallery.store import calibrations, erasure, journal, new_vectors, rejections, rows
+from facegallery.store.members import MembersStore
 from facegallery.store.tables import TemplateRow
 from facegallery.store.vectors import to_blob
-from facegallery.store.writing import WritableStore
 
 if TYPE_CHECKING:
     from facegallery.domain import Vectors
 
 
-class ReembeddingStore(WritableStore):
+class ReembeddingStore(MembersStore):
     """What the store knows of the gallery's way to another model."""
 
     def reembedding(self) -> Reembedding | None:
@@ -121,10 +121,16 @@ class ReembeddingStore(WritableStore):
                 return True
             if new_vectors.n_left(connection, drop_templates, drop_rejections):
                 return False
-            new_vectors.remove_left(connection)
+            templates_left, rejections_left = new_vectors.all_left(connection)
+            if rejections_left:
+                journal.forget_rejections(connection, rejections_left)
+                rejections.remove_all(connection, rejections_left)
+            if templates_left:
+                self._remove(connection, templates_left)
             new_vectors.swap(connection)
             new_vectors.clear(connection)
             calibrations.clear(connection)
+            erasure.begin(connection, keep_backups=True)
             rows.grow_revision(connection)
         self._empty_log()
         return True
