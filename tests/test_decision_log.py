@@ -376,7 +376,8 @@ def test_identify_and_explain_keep_their_answers(gallery: Gallery, sample_group:
     """What is logged is what was answered, of each face; other questions keep nothing."""
     gallery.keep_log(7)
     (result,) = identified(gallery, sample_group / "group.jpg")
-    explanation = gallery.explain(sample_group / "probe" / "ada-2.jpg", methods=["shares"], threshold=0.5)
+    probe = sample_group / "probe" / "ada-2.jpg"
+    explanation = gallery.explain(os.path.relpath(probe), methods=["shares"], threshold=0.5)
     gallery.cluster([sample_group / "probe"])
     explained, *of_group = gallery.logged()
     faces = result.faces
@@ -391,6 +392,8 @@ def test_identify_and_explain_keep_their_answers(gallery: Gallery, sample_group:
         assert abs(entry.at - datetime.now(timezone.utc)) < timedelta(minutes=5)
     assert (explained.asked.command, explained.member, explained.threshold) == ("explain", "Ada", 0.5)
     assert explained.face_number == explanation.face_number
+    assert explained.asked.path.is_absolute()
+    assert explained.asked.path.samefile(probe)
 
 
 def test_a_gallery_without_a_log_is_not_written_by_questions(gallery: Gallery, sample_group: Path) -> None:
