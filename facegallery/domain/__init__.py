@@ -14,6 +14,7 @@ from facegallery.domain.content import (
     ArchivedPhoto,
     ArchivedRejection,
     GalleryContent,
+    Taken,
 )
 from facegallery.domain.decisions import (
     DEFAULT_SCORE,
@@ -50,6 +51,7 @@ from facegallery.domain.photos import (
     CROP_SIZE_PX,
     EMBEDDING_SIZE,
     LANDMARK_NAMES,
+    SAME_FACE_OVERLAP,
     UNIT_LENGTH_TOLERANCE,
     BoxXyxy,
     Crop,
@@ -63,6 +65,8 @@ from facegallery.domain.photos import (
     PointXy,
     SkippedPhoto,
     Vectors,
+    overlap,
+    same_face,
 )
 from facegallery.domain.protocols import Cipher, Detector, Embedder, TemplateSource, VectorIndex
 from facegallery.domain.secrets import Secret, SecretKind
@@ -74,6 +78,7 @@ __all__ = [
     "EMBEDDING_SIZE",
     "LANDMARK_NAMES",
     "N_OF_BEST",
+    "SAME_FACE_OVERLAP",
     "UNIT_LENGTH_TOLERANCE",
     "Action",
     "ArchivedFace",
@@ -117,6 +122,7 @@ __all__ = [
     "SkippedPhoto",
     "StoreStamp",
     "StrangerRate",
+    "Taken",
     "TemplateSet",
     "TemplateSource",
     "TemplateTail",
@@ -125,4 +131,6 @@ __all__ = [
     "VectorSpace",
     "Vectors",
     "Verdict",
+    "overlap",
+    "same_face",
 ]
