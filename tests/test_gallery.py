@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from facegallery import Gallery
-from facegallery.domain import Face, ModelIdentity, Preparation, ScoreRule, SkippedPhoto, Verdict
+from facegallery.domain import Face, ModelIdentity, Preparation, ScoreRule, SkippedPhoto, Verdict, overlap
 from facegallery.errors import (
     FaceChoiceNeeded,
     GalleryNotFound,
@@ -23,7 +23,7 @@ from facegallery.errors import (
 )
 from facegallery.gallery.analysis import FaceAnalyzer
 from facegallery.gallery.drawing import Drawings, draw_identified
-from facegallery.gallery.enrollment import EnrollOutcome, EnrollStatus, MemberPhotos, overlap, plan_folder
+from facegallery.gallery.enrollment import EnrollOutcome, EnrollStatus, MemberPhotos, plan_folder
 from facegallery.gallery.identification import IdentifiedPhoto
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store

@@ -75,7 +75,7 @@ def _require_free(path: Path, *, replace: bool) -> None:
 
 def _taken(path: Path) -> ArchiveNotWritten:
     return ArchiveNotWritten(
-        path, "there is a file already", advice="Name another one, or say that it may be replaced."
+        path, "there is a file already", advice="Name another one, or have this one replaced: '--replace'."
     )
 
 

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from facegallery.cli import (
+    archiving,
     auditing,
     calibrating,
     clustering,
@@ -144,12 +145,14 @@ for _command in (
     keeping.check,
     keeping.backup,
     keeping.restore,
+    archiving.export,
     keeping.compact,
     keys.rekey,
     health.doctor,
     demonstration.demo,
 ):
     app.command()(_command)
+app.command("import")(archiving.import_)  # a word of Python's cannot be a function's name
 app.add_typer(models.app, name="model")
 app.add_typer(evaluating.app, name="evaluate")
 

@@ -105,8 +105,14 @@ def _named(entry: JournalEntry) -> str:
             return f"said that {where} is not {stay[0]}"
         case Action.TAKE_BACK:
             return f"took back that a face is not {stay[0]}"
+        case Action.IMPORT:
+            return f"imported {photos}{_with_new(entry.n_members)}"
         case Action.UNDO:
             return f"undid {entry.undoes}"
+
+
+def _with_new(n_members: int) -> str:
+    return f" and {counted(n_members, 'new member')}" if n_members else ""
 
 
 def _moved(entry: JournalEntry) -> str:

@@ -187,7 +187,7 @@ def forget(
     gone = f", and {len(backups)} backup{'s' * (len(backups) != 1)}" if backups else ""
     say(f"Forgot {member.name}: {n} template{'s' * (n != 1)} removed{gone}.")
     for backup in (*kept, *others):
-        note(f"A backup still holds who was enrolled then; remove it if you need it no more: {backup}")
+        note(f"A backup or archive still holds who was enrolled then; remove it if you need it no more: {backup}")
     if certificate is not None:
         say(f"Certificate: {certificate}")
 

@@ -14,6 +14,7 @@ from facegallery.domain.content import (
     ArchivedPhoto,
     ArchivedRejection,
     GalleryContent,
+    Taken,
 )
 from facegallery.domain.decisions import (
     DEFAULT_SCORE,
@@ -52,6 +53,7 @@ from facegallery.domain.photos import (
     CROP_SIZE_PX,
     EMBEDDING_SIZE,
     LANDMARK_NAMES,
+    SAME_FACE_OVERLAP,
     UNIT_LENGTH_TOLERANCE,
     BoxXyxy,
     Crop,
@@ -65,6 +67,8 @@ from facegallery.domain.photos import (
     PointXy,
     SkippedPhoto,
     Vectors,
+    overlap,
+    same_face,
 )
 from facegallery.domain.protocols import Cipher, Detector, Embedder, TemplateSource, VectorIndex
 from facegallery.domain.secrets import Secret, SecretKind
@@ -76,6 +80,7 @@ __all__ = [
     "EMBEDDING_SIZE",
     "LANDMARK_NAMES",
     "N_OF_BEST",
+    "SAME_FACE_OVERLAP",
     "UNIT_LENGTH_TOLERANCE",
     "Action",
     "ArchivedFace",
@@ -121,6 +126,7 @@ __all__ = [
     "SkippedPhoto",
     "StoreStamp",
     "StrangerRate",
+    "Taken",
     "TemplateOwners",
     "TemplateSet",
     "TemplateSource",
@@ -130,4 +136,6 @@ __all__ = [
     "VectorSpace",
     "Vectors",
     "Verdict",
+    "overlap",
+    "same_face",
 ]

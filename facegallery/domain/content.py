@@ -114,3 +114,49 @@ class GalleryContent:
     rejection_vectors: Vectors
     calibration: Calibration | None
     crops: Mapping[int, Pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What comes, or came, of an archive into a gallery. Each face and rejection of the archive is counted once.
+
+    Attributes:
+        new_members: Names of those who were not there.
+        grown_members: Names, as in the gallery, of those who were there and get faces.
+        n_known_members: Members of the archive who were there.
+        n_photos: Photos that were not there.
+        n_faces: Faces that come.
+        n_known_faces: Faces that were enrolled for that member already.
+        n_others_faces: Faces that are enrolled for another member here, and stay that member's.
+        n_refused_faces: Faces of which somebody said here that they are not that member's; they do not come.
+        n_rejections: Rejections that come.
+        n_known_rejections: Rejections that were there.
+        n_refused_rejections: Rejections of faces that are enrolled as that member here, or of a member who does not
+            come; they do not come either.
+        n_crops: Crops that come, of faces that come or were there without one.
+        calibration: Whether the archive's is taken; None where it has none, or the gallery has the very same.
+    """
+
+    new_members: tuple[str, ...]
+    grown_members: tuple[str, ...]
+    n_known_members: int
+    n_photos: int
+    n_faces: int
+    n_known_faces: int
+    n_others_faces: int
+    n_refused_faces: int
+    n_rejections: int
+    n_known_rejections: int
+    n_refused_rejections: int
+    n_crops: int
+    calibration: bool | None
+
+    @property
+    def changes_searches(self) -> bool:
+        """Whether anything comes that is searched."""
+        return self.n_faces > 0 or self.n_rejections > 0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing comes at all."""
+        return not self.changes_searches and self.n_crops == 0 and self.calibration is not True

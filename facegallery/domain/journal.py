@@ -19,6 +19,7 @@ class Action(str, Enum):
     FORGET = "forget"
     REJECT = "reject"
     TAKE_BACK = "take_back"
+    IMPORT = "import"
     UNDO = "undo"
 
 
@@ -62,8 +63,8 @@ class JournalEntry:
         action: What was done.
         members: Whom it was done to; without those who were forgotten since.
         faces: What went from one to another; without what was removed since.
-        n_members: How many members it was done to.
-        n_templates: How many templates were moved or removed.
+        n_members: How many members it was done to; of an import how many came.
+        n_templates: How many templates were moved, removed or, by an import, added.
         undoes: The entry that it undid, or None.
         undone_by: The entry that undid it, or None.
         is_partial: Something of it was forgotten since.

@@ -25,6 +25,9 @@ EMBEDDING_SIZE = 512
 UNIT_LENGTH_TOLERANCE = 1e-3
 """How far an embedding's length may be from 1. float32 rounding over 512 numbers stays under 1e-5; a slip does not."""
 
+SAME_FACE_OVERLAP = 0.5
+"""Intersection over union from which two boxes in the same bytes are one face."""
+
 LANDMARK_NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 """MTCNN's five landmarks in its order; left and right as seen in the photo."""
 
@@ -160,3 +163,18 @@ class SkippedPhoto:
     path: Path
     code: str
     reason: str
+
+
+def same_face(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> bool:
+    """Whether two boxes in the same bytes are of one face."""
+    return a_xyxy == b_xyxy or overlap(a_xyxy, b_xyxy) >= SAME_FACE_OVERLAP
+
+
+def overlap(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> float:
+    """Intersection over union of two boxes in one frame, in [0, 1]; 0 where a box is too small or large for floats."""
+    width = min(a_xyxy[2], b_xyxy[2]) - max(a_xyxy[0], b_xyxy[0])
+    height = min(a_xyxy[3], b_xyxy[3]) - max(a_xyxy[1], b_xyxy[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a_xyxy, b_xyxy)) - width * height
+    return width * height / union if union > 0 else 0.0

@@ -18,6 +18,7 @@ import numpy as np
 from facegallery.crops import crop_face, packed
 from facegallery.domain import (
     EMBEDDING_SIZE,
+    SAME_FACE_OVERLAP,
     BoxXyxy,
     EmbeddedFace,
     EnrolledFace,
@@ -27,6 +28,8 @@ from facegallery.domain import (
     SkippedPhoto,
     Vectors,
     VectorSpace,
+    overlap,
+    same_face,
 )
 from facegallery.errors import BadName, FaceChoiceNeeded, MemberNotFound, PhotoError
 from facegallery.gallery.analysis import AnalyzedPhoto, pick_face, skipped_photo
@@ -49,9 +52,6 @@ OTHER_FACE = "other_face"
 REJECTED = "rejected"
 CHANGED = "changed"
 FACE_GONE = "face_gone"
-
-SAME_FACE_OVERLAP = 0.5
-"""Intersection over union from which two boxes in the same bytes are one face."""
 
 
 class EnrollStatus(str, Enum):
@@ -417,18 +417,3 @@ class _MemberEnrollment:
 
     def _skip(self, skipped: SkippedPhoto, *, n_faces: int | None = None) -> EnrollOutcome:
         return EnrollOutcome(self._member, skipped.path, EnrollStatus.SKIPPED, skipped=skipped, n_faces=n_faces)
-
-
-def same_face(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> bool:
-    """Whether two boxes in the same bytes are of one face."""
-    return overlap(a_xyxy, b_xyxy) >= SAME_FACE_OVERLAP
-
-
-def overlap(a_xyxy: BoxXyxy, b_xyxy: BoxXyxy) -> float:
-    """Intersection over union of two boxes in one frame, in [0, 1]."""
-    width = min(a_xyxy[2], b_xyxy[2]) - max(a_xyxy[0], b_xyxy[0])
-    height = min(a_xyxy[3], b_xyxy[3]) - max(a_xyxy[1], b_xyxy[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a_xyxy, b_xyxy))
-    return width * height / (areas - width * height)

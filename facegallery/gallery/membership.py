@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facegallery.domain import (
     EnrolledFace,
+    GalleryContent,
     JournalEntry,
     Member,
     ModelIdentity,
     Preparation,
     Reembedding,
     Removal,
+    Taken,
     TemplateSet,
 )
 from facegallery.errors import NoReembedding, StillInTheLog
@@ -24,6 +27,9 @@ from facegallery.gallery.erasing import certificate, finish, remove, search
 from facegallery.gallery.opened import OpenedGallery
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.weights.files import InstalledModel
+
+if TYPE_CHECKING:
+    from facegallery.gallery.archiving import Exported
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,10 @@ class GalleryHealth:
     store_revision: int
     faults: tuple[str, ...]
     index_state: str
+
+
+def _nothing() -> None:
+    """What is called on the way unless something else is."""
 
 
 class MembersGallery(OpenedGallery):
@@ -95,6 +105,59 @@ class MembersGallery(OpenedGallery):
             StillInTheLog: All is done, but the database's log cannot be emptied yet.
         """
         return self._store.drop_crops(name)
+
+    # --- archives --------------------------------------------------------------------------------------------------
+
+    def export(
+        self, path: Path | str, *, with_crops: bool = False, replace: bool = False, told: Callable[[], None] = _nothing
+    ) -> Exported:
+        """Write everything in the gallery into one file that can be read without this program, and is not encrypted.
+
+        Members, photos' places and hashes, faces with their vectors, what was said not to be a member's, and the
+        calibration, as of one moment; not the history, nor the log. See ``docs/archive.md``.
+
+        Args:
+            path: The file; not in the gallery's own folder.
+            with_crops: Whether the faces' pixels are in it, where they are kept.
+            replace: Whether a file that is there may be replaced.
+            told: Called for each crop that is written, for a progress bar.
+
+        Raises:
+            ArchiveNotWritten: A file is there, or it cannot be written; what was there before is as it was.
+        """
+        from facegallery.gallery.archiving import export
+
+        return export(self.folder, self._store, Path(path), with_crops=with_crops, replace_file=replace, told=told)
+
+    def import_archive(self, path: Path | str) -> Taken:
+        """Take in an archive: what is not there yet, all of it or nothing. See ``docs/archive.md`` for what that is.
+
+        Raises:
+            ArchiveRefused: The file is no archive, or a damaged or hostile one.
+            ModelMismatch: It is of another model, or of faces prepared otherwise.
+        """
+        from facegallery.archive import read_archive
+
+        return self.take(read_archive(Path(path)))
+
+    def would_take(self, content: GalleryContent) -> Taken:
+        """What :meth:`take` would do now; raises what it raises, and changes nothing."""
+        return self._store.would_take(content)
+
+    def take(self, content: GalleryContent, *, told: Callable[[], None] = _nothing) -> Taken:
+        """Take in the content of an archive that was read; see :meth:`import_archive`.
+
+        Args:
+            content: From :func:`facegallery.archive.read_archive`.
+            told: Called for each crop that comes, for a progress bar.
+
+        Raises:
+            ModelMismatch: It is of another model, or of faces prepared otherwise.
+            ArchiveRefused: A crop was changed in the file since it was read.
+        """
+        from facegallery.gallery.archiving import take
+
+        return take(self._store, content, told=told)
 
     # --- the way to another model ----------------------------------------------------------------------------------
 

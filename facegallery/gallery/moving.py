@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facegallery.domain import EnrolledFace
+from facegallery.domain import EnrolledFace, same_face
 from facegallery.errors import FaceChoiceNeeded, PhotoError, PhotoNotEnrolled
 from facegallery.images import load_file
 
@@ -61,7 +61,6 @@ def _enrolled(store: Store, path: Path) -> list[EnrolledFace]:
 
 def _of_number(gallery: OpenedGallery, path: Path, faces: list[EnrolledFace], number: int) -> list[EnrolledFace]:
     from facegallery.gallery.analysis import pick_face, read_and_analyze
-    from facegallery.gallery.enrollment import same_face
 
     _, found = read_and_analyze(gallery.analyzer, path)
     meant = found[pick_face(path, found, number, option="--face")]

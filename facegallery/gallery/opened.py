@@ -14,6 +14,7 @@ from facegallery.domain import (
     AUTOMATIC,
     DEFAULT_SCORE,
     Calibration,
+    GalleryContent,
     Limits,
     ModelIdentity,
     Preparation,
@@ -157,6 +158,37 @@ class OpenedGallery:
             secret=secret,
         )
         return cls._wired(path, store, runtime)
+
+    @classmethod
+    def create_for(
+        cls: type[_Opened],
+        content: GalleryContent,
+        folder: Path | str | None = None,
+        *,
+        runtime: RuntimeChoice = AUTOMATIC,
+        secret: Secret | None = None,
+    ) -> _Opened:
+        """Create an empty gallery that an archive's content can be taken into: on its model, faces prepared alike.
+
+        The gallery gets an id of its own: from then on it is not the one that was archived, and a certificate of who
+        was forgotten in one of them says nothing of the other.
+
+        Args:
+            content: From :func:`facegallery.archive.read_archive`.
+            folder: As in :meth:`create`.
+            runtime: As in :meth:`create`.
+            secret: As in :meth:`create`.
+
+        Raises:
+            ModelNotFound: The archive's model is not on this machine.
+            ModelMismatch: A model of that name is here, and is another one; or there is a gallery on another model.
+            WrongKey: There is a gallery already that is not encrypted with this secret.
+            GalleryUnavailable: The folder cannot be written.
+        """
+        from facegallery.gallery.archiving import model_for
+
+        model = model_for(content, ModelFiles.default()).spec.name
+        return cls.create(folder, model=model, preparation=content.preparation, runtime=runtime, secret=secret)
 
     @classmethod
     def _wired(cls: type[_Opened], folder: Path, store: Store, runtime: RuntimeChoice) -> _Opened:
@@ -362,7 +394,7 @@ class OpenedGallery:
         return backups_in(self.folder)
 
     def other_backups(self) -> list[Path]:
-        """Backups that were written outside of the gallery's folder, as far as they are still there."""
+        """Backups and archives outside of the gallery's folder, as far as they are still where they were written."""
         return [path for path in self._store.remembered_backups() if path.exists()]
 
     def back_up(self, path: Path | None = None) -> Path:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facegallery.domain import Decision, EmbeddedFace, Limits, Photo, Rejection
+from facegallery.domain import Decision, EmbeddedFace, Limits, Photo, Rejection, same_face
 from facegallery.errors import EnrolledAsMember
 from facegallery.gallery.analysis import FaceAnalyzer, pick_face, read_and_analyze
-from facegallery.gallery.enrollment import same_face
 from facegallery.gallery.identification import identify_faces
 from facegallery.gallery.search import MemberSearch
 from facegallery.store import Store

@@ -49,12 +49,14 @@ class BackupStore(WritableStore):
         copy_database(self._engine, self._path, path)
 
     def remember_backup(self, path: Path) -> None:
-        """Keep where a backup outside of the gallery's folder is, so that ``forget`` can name it."""
-        with self._write() as connection:
-            rows.insert_row(connection, BackupRow, path=path.absolute(), made_at=self._clock())
+        """Keep where a backup, or an archive, outside of the gallery's folder is, so that ``forget`` can name it."""
+        path = path.absolute()
+        with self._write() as connection:  # paths are sealed anew each time they are kept: no query finds one
+            if path not in connection.scalars(select(BackupRow.path)).all():
+                rows.insert_row(connection, BackupRow, path=path, made_at=self._clock())
 
     def remembered_backups(self) -> list[Path]:
-        """Where backups outside of the gallery's folder were written, oldest first."""
+        """Where backups and archives outside of the gallery's folder were written, each once, oldest first."""
         with self._read() as connection:
             return list(connection.scalars(select(BackupRow.path).order_by(BackupRow.id)))
 

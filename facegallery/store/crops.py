@@ -38,12 +38,26 @@ def of_templates(connection: Connection, template_ids: Iterable[int]) -> dict[in
     return {row.id: Crop(Preparation(row.preparation), open_bytes(connection, row.png, context(row))) for row in found}
 
 
+def of_face(connection: Connection, face_id: int) -> Crop:
+    """The crop of a face, which the caller knows to be there.
+
+    Raises:
+        BrokenSeal: It is damaged, or was changed, or is another face's.
+    """
+    row = connection.execute(select(CropRow.__table__).where(CropRow.face_id == face_id)).one()
+    return Crop(Preparation(row.preparation), open_bytes(connection, row.png, context(row)))
+
+
 def keep(connection: Connection, template_id: int, crop: Crop) -> None:
     """Keep the crop of a template's face in the place of the one before; nothing happens where there is no template."""
     face_id = connection.scalar(select(TemplateRow.face_id).where(TemplateRow.id == template_id))
-    if face_id is None:
-        return
-    connection.execute(delete(CropRow).where(CropRow.face_id == face_id))
+    if face_id is not None:
+        connection.execute(delete(CropRow).where(CropRow.face_id == face_id))
+        add(connection, face_id, crop)
+
+
+def add(connection: Connection, face_id: int, crop: Crop) -> None:
+    """Keep the crop of a face that has none."""
     sealed = seal_bytes(connection, crop.png, _context(face_id, crop.preparation.value))
     connection.execute(insert(CropRow).values(face_id=face_id, preparation=crop.preparation.value, png=sealed))
 

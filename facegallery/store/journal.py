@@ -53,7 +53,7 @@ def append(
     *,
     now: datetime,
     undoes: int | None = None,
-    removed: tuple[int, int] | None = None,
+    counts: tuple[int, int] | None = None,
 ) -> int:
     """Write down what was done; returns the entry's id.
 
@@ -63,9 +63,9 @@ def append(
         change: To whom, exactly: what undoing it takes back.
         now: Moment to keep.
         undoes: The entry that is undone by it, which is not in effect from then on.
-        removed: How many members and templates are gone for good by it, of whom nothing else is kept.
+        counts: How many members and templates came by it or are gone for good, where nothing else of them is kept.
     """
-    n_members, n_templates = removed or (len(change.namings), change.n_templates)
+    n_members, n_templates = counts or (len(change.namings), change.n_templates)
     entry_id = insert_row(
         connection,
         JournalRow,

@@ -65,7 +65,7 @@ class MembersStore(WritableStore):
             decision_log.forget(connection, journal.forget(connection, member_id), ())
             rejections.remove_all(connection, said)
             rows.delete_member(connection, member_id)
-            journal.append(connection, Action.FORGET, Change(), now=self._clock(), removed=(1, len(template_ids)))
+            journal.append(connection, Action.FORGET, Change(), now=self._clock(), counts=(1, len(template_ids)))
             calibrations.forget_photos(connection)
             erasure.begin(connection, keep_backups=keep_backups)
             rows.grow_revision(connection)
@@ -111,7 +111,7 @@ class MembersStore(WritableStore):
         removed = moves.remove(connection, template_ids)
         if removed:
             counts = (n_before - rows.count_members(connection), len(removed))
-            journal.append(connection, Action.REMOVE, Change(), now=self._clock(), removed=counts)
+            journal.append(connection, Action.REMOVE, Change(), now=self._clock(), counts=counts)
             calibrations.forget_photos(connection)
             erasure.begin(connection, keep_backups=True)
             rows.grow_revision(connection)

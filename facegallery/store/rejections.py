@@ -69,17 +69,21 @@ def add(connection: Connection, face: Face, *, photo: Photo, member_id: int, vec
         **box_columns(face),
         landmarks=face.landmarks_xy,
         probability=float(face.probability),
-        vector=seal_bytes(connection, vector, _context(member_id, photo.content_hash)),
+        vector=seal(connection, vector, member_id=member_id, content_hash=photo.content_hash),
         created_at=now,
     )
+
+
+def seal(connection: Connection, vector: bytes, *, member_id: int, content_hash: str) -> bytes:
+    """A rejection's vector as the database keeps it: in an encrypted gallery sealed for this member and photo."""
+    return seal_bytes(connection, vector, _context(member_id, content_hash))
 
 
 def give(connection: Connection, rejection_id: int, member_id: int) -> None:
     """Make it said of another member: its vector is sealed for whom it was said of. A new one is made anew."""
     row = connection.execute(select(RejectionRow).where(RejectionRow.id == rejection_id)).one()
-    vector = seal_bytes(
-        connection, open_bytes(connection, row.vector, context(row)), _context(member_id, row.content_hash)
-    )
+    plain = open_bytes(connection, row.vector, context(row))
+    vector = seal(connection, plain, member_id=member_id, content_hash=row.content_hash)
     changed = update(RejectionRow).where(RejectionRow.id == rejection_id).values(member_id=member_id, vector=vector)
     connection.execute(changed)
     connection.execute(delete(NewVectorRow).where(NewVectorRow.rejection_id == rejection_id))

@@ -199,8 +199,13 @@ def insert_member(connection: Connection, name: str, *, now: datetime) -> int:
 
 def new_member_id(connection: Connection) -> int:
     """An id that was never used before; chosen here and not by SQLite, since the name is sealed for it."""
-    used = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'members'").scalar() or 0
-    return int(used) + 1
+    return last_id_ever(connection, MemberRow) + 1
+
+
+def last_id_ever(connection: Connection, table: type[Base]) -> int:
+    """The greatest id that a row of a table with AUTOINCREMENT has, or ever had; 0 before the first."""
+    query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+    return int(connection.scalar(query, {"name": table.__tablename__}) or 0)
 
 
 def restore_member(connection: Connection, member_id: int, name: str, *, created_at: datetime) -> int:

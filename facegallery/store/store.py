@@ -29,6 +29,7 @@ from facegallery.sealing import USUAL_COST, GalleryCipher, ScryptCost
 from facegallery.store import calibrations, changes, crops, journal, keys, rejections, rows
 from facegallery.store.backups import BackupStore
 from facegallery.store.changes import Change, Move
+from facegallery.store.contents import ContentStore
 from facegallery.store.engine import open_engine, prefer_wal, reading, sqlite_errors, writing
 from facegallery.store.erasure import ErasingStore
 from facegallery.store.lives import LivesStore
@@ -41,7 +42,7 @@ from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
 
 
-class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore):
+class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, ContentStore):
     """An open gallery's rows. Make one with ``Store.create`` or ``Store.open``; close it, or use it in ``with``.
 
     Several threads may share one, and several processes may open the same file: readers see one moment's rows while

@@ -77,6 +77,8 @@ def obstacle(connection: Connection, entry: Recorded, present: Present) -> Obsta
         return Obstacle(f"it was undone by entry {entry.undone_by}; {again}")
     if entry.action in (Action.FORGET, Action.REMOVE):
         return Obstacle("what it removed is gone for good")
+    if entry.action is Action.IMPORT:
+        return Obstacle("it only added; to remove who came with it: 'facegallery forget NAME'")
     if entry.action is Action.TAKE_BACK or _is_undo_of_rejection(connection, entry):
         return Obstacle("the face's vector is gone; to say it again: 'facegallery reject PHOTO NAME'")
     if entry.is_partial:
