@@ -64,8 +64,8 @@ from facegallery.index.engine import load_faiss
 load_faiss()
 from {__name__ if __name__ != "__main__" else "tests.command_kills"} import COMMANDS
 """
-"""What the process of the commands begins with. A photo is written as soon as it is embedded, so that kills fall between
-photos, too: a setting, not a part.
+"""What the process of the commands begins with. A photo is written as soon as it is embedded, so that kills fall
+between photos, too: a setting, not a part.
 """
 
 N_KILLS = {"enroll": 12, "forget": 22, "merge": 22, "import": 22}
