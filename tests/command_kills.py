@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+import facegallery
 from facegallery import Gallery
 from facegallery.archive import write_archive
 from facegallery.domain import (
@@ -42,7 +45,7 @@ from facegallery.settings import DATABASE_NAME, INDEX_NAME, bundled
 from facegallery.store import Store
 from facegallery.weights.files import ModelFiles
 from tests.archives import NOW, unit_vectors
-from tests.kills import Kill, Nursery, moments, table
+from tests.kills import Kill, Nursery, kill_program, moments, table
 from tests.made_up import face, photo
 
 SAME_NUMBERS = RuntimeChoice(precision=Precision.F32)
@@ -70,6 +73,16 @@ between photos, too: a setting, not a part.
 
 N_KILLS = {"enroll": 12, "forget": 22, "merge": 22, "import": 22}
 """Of each command, in a plain and in an encrypted gallery each: 156 in all."""
+
+PROGRAMS = {"forget": ("forget", NAME, "--yes"), "import": ("import", "{archive}", "--yes")}
+N_PROGRAM_KILLS = 4
+"""Of each program, as a person starts it."""
+
+LATE = 0.6
+"""Share of a program's time that it takes to start, and more."""
+
+N_MEASURED = 3
+"""Undisturbed runs, of which the quickest tells how long a command takes: a busy machine has it last longer."""
 
 
 def secret_of(key: str) -> Secret | None:
@@ -263,53 +276,110 @@ def traces_of(folder: Path, key: str) -> list[bytes]:
 # --- killing ------------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(frozen=True)
+class Way:
+    """A way to run a command on a gallery.
+
+    Attributes:
+        name: In the table.
+        run: Lets it end; returns how many seconds it took.
+        kill: Kills it after so many seconds; returns whether it was done before.
+    """
+
+    name: str
+    run: Callable[[Path], float]
+    kill: Callable[[Path, float], bool]
+
+
+def in_nursery(nursery: Nursery, step: str, key: str) -> Way:
+    """The library's call; the clock runs from when the gallery is open."""
+    return Way(
+        f"{step}, {'encrypted' if key else 'plain'}",
+        lambda folder: nursery.run(step, folder, key),
+        lambda folder, after_s: nursery.kill(step, folder, key, after_s=after_s),
+    )
+
+
+def as_program(*arguments: str) -> Way:
+    """The program as a person starts it; the clock runs from its start. ``{archive}`` stands for the archive."""
+
+    def kill(folder: Path, after_s: float) -> bool:
+        given = [each.format(archive=archive_beside(folder)) for each in arguments]
+        program = [sys.executable, "-m", "facegallery", *given, "-g", str(folder)]
+        source = str(Path(facegallery.__file__).parents[1])
+        return kill_program(program, after_s=after_s, environment={"PYTHONPATH": source})
+
+    def run(folder: Path) -> float:
+        started = time.monotonic()
+        assert kill(folder, 60)
+        return time.monotonic() - started
+
+    return Way(f"facegallery {arguments[0]}", run, kill)
+
+
+@dataclass(frozen=True)
 class Killing:
     """Kills one command again and again, each time on a fresh copy of a gallery.
 
     Attributes:
-        nursery: Where it runs.
+        way: How it is run.
         analyzer: For who finishes it.
         step: The command.
         key: The gallery's secret; empty for a plain one.
         into: A folder for galleries.
     """
 
-    nursery: Nursery
+    way: Way
     analyzer: FaceAnalyzer
     step: str
     key: str
     into: Path
 
-    def kills(self, n: int, rng: np.random.Generator) -> Iterator[Kill]:
-        """Kill it at so many moments, spread over what it takes; checks what is left, and then finishes it."""
+    def kills(self, n: int, rng: np.random.Generator, *, from_share: float = 0.0) -> Iterator[Kill]:
+        """Kill it at so many moments, spread over what it takes; checks what is left, and then finishes it.
+
+        Args:
+            n: How many.
+            rng: Draws the moments.
+            from_share: Share of its time before the first: while a program starts there is nothing to be found.
+        """
         base = self.into / "base"
-        model = self.analyzer.model.identity
-        make(self.step, base, self.key, model, self.analyzer.preparation)
+        make(self.step, base, self.key, self.analyzer.model.identity, self.analyzer.preparation)
         traces = traces_of(base, self.key) if self.step == "forget" else []
-        undisturbed = self._copy_of(base, "undisturbed")
-        lasts_s = self.nursery.run(self.step, undisturbed, self.key)
-        with self._open(undisturbed) as (gallery, _):
+        lasts_s = min(self.way.run(self._copy_of(base, f"undisturbed {number}")) for number in range(N_MEASURED))
+        with self._open(self.into / "undisturbed 0") as (gallery, _):
             expected = state_of(gallery)
-        for number, after_s in enumerate(moments(rng, n, longest_s=lasts_s)):
-            folder = self._copy_of(base, f"{number}")
-            ended = self.nursery.kill(self.step, folder, self.key, after_s=after_s)
-            erasure = erasure_of(folder)
-            with self._open(folder) as (gallery, store):
-                words = words_of(self.step, folder, gallery, store, erasure)
-                assert gallery.check().faults == ()
-                if number % 2:  # else the rerun finds the index as the kill left it
-                    require_index(gallery, store)
-                STEPS[self.step](gallery)
-            with self._open(folder) as (gallery, store):
-                require_same(state_of(gallery), expected)
-                assert gallery.check().faults == ()
-                require_index(gallery, store)
+        first_s = from_share * lasts_s
+        for number, later_s in enumerate(moments(rng, n, longest_s=lasts_s - first_s)):
+            folder, after_s = self._copy_of(base, f"{number}"), first_s + later_s
+            ended = self.way.kill(folder, after_s)
+            words = self._found(folder, expected, mends_first=bool(number % 2))
             if self.step == "forget":
                 assert backups_in(folder) == []
                 assert holders(folder, traces) == []
             shutil.rmtree(folder)
-            yield Kill(f"{self.step}, {'encrypted' if self.key else 'plain'}", after_s, ended, words)
+            yield Kill(self.way.name, after_s, ended, words)
+
+    def _found(self, folder: Path, expected: State, *, mends_first: bool) -> str:
+        """What was left, in words; it is checked, and then finished, which is checked too.
+
+        Args:
+            folder: The gallery's.
+            expected: What an undisturbed run comes to.
+            mends_first: Have the index opened before the rerun; else the rerun finds it as the kill left it.
+        """
+        erasure = erasure_of(folder)
+        with self._open(folder) as (gallery, store):
+            words = words_of(self.step, folder, gallery, store, erasure)
+            assert gallery.check().faults == ()
+            if mends_first:
+                require_index(gallery, store)
+            STEPS[self.step](gallery)
+        with self._open(folder) as (gallery, store):
+            require_same(state_of(gallery), expected)
+            assert gallery.check().faults == ()
+            require_index(gallery, store)
+        return words
 
     def _copy_of(self, base: Path, name: str) -> Path:
         folder = Path(shutil.copytree(base, self.into / name))
@@ -346,6 +416,11 @@ def summary(kills: Sequence[Kill]) -> str:
     )
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def main() -> None:
     """Kill all of them, and print what was found."""
     kills: list[Kill] = []
@@ -353,11 +428,13 @@ def main() -> None:
         os.environ.update(FACEGALLERY_MODELS=f"{folder}/models", FACEGALLERY_CACHE=f"{folder}/cache")
         analyzer = load_analyzer(ModelFiles.default().find("starter"), SAME_NUMBERS)
         with Nursery(SCRIPT) as nursery:
-            for number, (step, key) in enumerate((step, key) for step in N_KILLS for key in ("", "a key file's bytes")):
-                into = Path(folder) / f"{number}"
-                into.mkdir()
-                killing = Killing(nursery, analyzer, step, key, into)
+            wanted = [(step, key, in_nursery(nursery, step, key)) for step in N_KILLS for key in ("", "any key")]
+            for number, (step, key, way) in enumerate(wanted):
+                killing = Killing(way, analyzer, step, key, _made(Path(folder) / f"{number}"))
                 kills += killing.kills(N_KILLS[step], np.random.default_rng(number))
+        for step, arguments in PROGRAMS.items():
+            killing = Killing(as_program(*arguments), analyzer, step, "", _made(Path(folder) / step))
+            kills += killing.kills(N_PROGRAM_KILLS, np.random.default_rng(), from_share=LATE)
     print(f"{table(kills)}\n\n{summary(kills)}")
 
 

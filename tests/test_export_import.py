@@ -462,7 +462,7 @@ def test_an_archive_of_other_vectors_is_refused(tmp_path: Path, secret: Secret |
     before = bytes_of(tmp_path / "g")
     content = a_group("Bea")
     with Store.open(tmp_path / "g" / DATABASE_NAME, secret=secret) as store:
-        with pytest.raises(ModelMismatch, match=r"reembed --model starter.*|--gallery FOLDER"):
+        with pytest.raises(ModelMismatch, match="reembed --model starter"):
             store.take(replace(content, model=ModelIdentity("starter", "b" * 64)))
         with pytest.raises(ModelMismatch, match="reembed --preparation box"):
             store.would_take(replace(content, preparation=Preparation.LANDMARKS))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from facegallery.gallery.analysis import FaceAnalyzer
-from tests.command_kills import N_KILLS, SCRIPT, Killing
+from tests.command_kills import LATE, N_KILLS, N_PROGRAM_KILLS, PROGRAMS, SCRIPT, Killing, as_program, in_nursery
 from tests.kills import Kill, Nursery, table
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is copied and killed as on Unix")
@@ -30,6 +30,20 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
             yield started
 
 
+def rng(step: str) -> np.random.Generator:
+    return np.random.default_rng(list(step.encode()))
+
+
+def told(killing: Iterator[Kill]) -> list[Kill]:
+    """The kills, which are printed: pytest shows them with -s, and when a check failed."""
+    kills: list[Kill] = []
+    try:
+        kills.extend(killing)
+    finally:
+        sys.stdout.write(f"\n{table(kills)}\n")
+    return kills
+
+
 @pytest.mark.parametrize("key", ["", KEY], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("step", N_KILLS)
 def test_a_command_may_be_killed_at_any_moment(
@@ -38,14 +52,16 @@ def test_a_command_may_be_killed_at_any_moment(
     """What is left opens and passes 'check'; each photo is wholly there or not at all, an import and a merge are done
     or not; who is forgotten is in no file after a rerun, whose end is that of a run that nobody killed.
     """
-    rng, kills = np.random.default_rng([len(step), len(key)]), list[Kill]()
-    try:
-        for kill in Killing(nursery, analyzer, step, key, tmp_path).kills(N_KILLS[step], rng):
-            kills.append(kill)
-    finally:
-        sys.stdout.write(f"\n{table(kills)}\n")  # pytest shows it with -s, and when a check failed
+    kills = told(Killing(in_nursery(nursery, step, key), analyzer, step, key, tmp_path).kills(N_KILLS[step], rng(step)))
     assert len(kills) == N_KILLS[step]
     assert sum(not kill.ended for kill in kills) >= N_KILLS[step] / 2, "most were done before: nothing was tried"
+
+
+@pytest.mark.parametrize("step", PROGRAMS)
+def test_a_program_may_be_killed(analyzer: FaceAnalyzer, tmp_path: Path, step: str) -> None:
+    """As a person starts it, and kills it: the same holds."""
+    killing = Killing(as_program(*PROGRAMS[step]), analyzer, step, "", tmp_path)
+    assert len(told(killing.kills(N_PROGRAM_KILLS, rng(step), from_share=LATE))) == N_PROGRAM_KILLS
 
 
 def test_there_are_as_many_kills_as_promised() -> None:
