@@ -112,8 +112,8 @@ def model_for(content: GalleryContent, files: ModelFiles) -> InstalledModel:
         content.model.fingerprint,
         found.fingerprint,
         f"The archive is of a model that it calls '{name}' (sha256 {content.model.fingerprint[:12]}...), and the one "
-        f"of that name on this machine is another ({found.fingerprint[:12]}...): their vectors cannot be compared. Bring "
-        "the archive's model here under a name of its own: 'facegallery model import NAME FILE'.",
+        f"of that name on this machine is another ({found.fingerprint[:12]}...): their vectors cannot be compared. "
+        "Bring the archive's model here under a name of its own: 'facegallery model import NAME FILE'.",
     )
 
 
