@@ -28,8 +28,8 @@ class WritableStore(ReadableStore):
         super().__init__(engine, path)
         self._clock = clock
 
-    def _write(self) -> AbstractContextManager[Connection]:
-        return writing(self._engine, self._path)
+    def _write(self, *, wait_s: float | None = None) -> AbstractContextManager[Connection]:
+        return writing(self._engine, self._path, wait_s=wait_s)
 
     def _empty_log(self) -> None:
         """Have nothing removed linger in the write-ahead log.
