@@ -282,7 +282,7 @@ class KeyNeeded(GalleryError):
             "key file": "Name its key file: 'facegallery --key-file FILE ...', or the environment variable "
             "FACEGALLERY_KEY_FILE",
         }
-        super().__init__(f"The gallery in {path.parent} is encrypted with a {kind}. {how[kind]}.")
+        super().__init__(f"{path} is encrypted with a {kind}. {how[kind]}.")
         self.path = path
         self.kind = kind
 
@@ -354,10 +354,10 @@ class PhotoNotEnrolled(GalleryError):
         path: The photo.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reason: str = "no face is enrolled from a photo at this place") -> None:
         super().__init__(
-            f"{path}: no face is enrolled from a photo at this place. 'facegallery show NAME' lists the photos of a "
-            "member, where they were when they were enrolled."
+            f"{path}: {reason}. 'facegallery show NAME' lists the photos of a member, where they were when they were "
+            "enrolled."
         )
         self.path = path
 

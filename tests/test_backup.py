@@ -16,7 +16,7 @@ from facegallery import Gallery
 from facegallery.domain import Preparation, Secret
 from facegallery.errors import BackupRefused, GalleryUnavailable, KeyNeeded, WrongKey
 from facegallery.gallery import erasing
-from facegallery.gallery.backing_up import restore_gallery
+from facegallery.gallery.backing_up import describe_backup, restore_gallery
 from facegallery.index.opening import open_index, refresh
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
@@ -178,6 +178,29 @@ def test_restoring_does_not_end_an_erasure(store: Store, secret: Secret | None, 
     assert store.erasure() is not None
     assert erasing.finish(tmp_path / "gallery", store)
     assert not inside.exists()
+
+
+def test_a_restored_gallery_knows_where_backups_are(store: Store, secret: Secret | None, tmp_path: Path) -> None:
+    """Those that were written after the backup, and the backup itself: ``forget`` is to name them."""
+    first, second = tmp_path / "first.sqlite3", tmp_path / "second.sqlite3"
+    store.back_up(first)
+    store.remember_backup(second)
+    restore_gallery(tmp_path / "gallery", first, secret=secret)
+    assert set(store.remembered_backups()) == {first, second}
+
+
+def test_what_a_backup_is_is_told_before_it_replaces_anything(
+    store: Store, secret: Secret | None, tmp_path: Path
+) -> None:
+    """How many members, whether it is encrypted, and whether it is this gallery's at all."""
+    mine, other = tmp_path / "mine.sqlite3", tmp_path / "other" / DATABASE_NAME
+    store.back_up(mine)
+    with Store.create(other, model=MODEL, preparation=Preparation.BOX) as another:
+        enroll(another, "Eve", 9)
+    how = "not encrypted" if secret is None else "encrypted by a key file"
+    assert describe_backup(tmp_path / "gallery", mine) == f"2 members, {how}"
+    lost = "not encrypted" if secret is None else "NOT encrypted, as the gallery is now"
+    assert describe_backup(tmp_path / "gallery", other) == f"1 member, {lost}, of another gallery"
 
 
 def test_an_index_of_another_history_is_not_searched_after_restoring(

@@ -267,7 +267,7 @@ def test_an_entry_goes_after_its_days(plain: Store, path: Path, clock: Clock, by
     elif by == "reading":
         assert plain.logged() == []
     else:
-        Store.open(path, secret=secret, clock=clock).close()
+        Store.open(path, clock=clock).close()
     with closing(sqlite3.connect(path)) as raw:
         kept = raw.execute("SELECT path FROM logged_decisions").fetchall()
     assert kept == ([("/photos/later.jpg",)] if by == "writing" else [])

@@ -238,6 +238,20 @@ def on_a_terminal(arguments: list[str], typed: str) -> str:
     return seen.decode()
 
 
+def test_a_key_that_finds_nothing_encrypted_is_said(
+    run_cli: RunCli, tmp_path: Path, sample_group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain gallery in the place of one's own is not used without a word, and none is made with a key named."""
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, WORDS.value.decode())
+    for command in (("enroll", sample_group / "enroll"), ("init",)):
+        refused = run_cli(*command, "-g", tmp_path / "new")
+        assert (refused.code, "init --encrypt" in refused.err) == (1, True)
+    assert not (tmp_path / "new").exists()
+    Gallery.create(tmp_path / "plain").close()
+    done = run_cli("members", "-g", tmp_path / "plain")
+    assert (done.code, "is not encrypted" in done.err) == (0, True)
+
+
 # --- tampering and damage -----------------------------------------------------------------------------------------
 
 Change = Callable[[sqlite3.Connection], object]
@@ -357,6 +371,6 @@ def test_files_are_this_person_s_alone_whatever_the_umask(
             folder.chmod(0o755)
             (folder / DATABASE_NAME).chmod(0o644)
             (fault,) = gallery.check().faults
-            assert "chmod go-rwx" in fault
+            assert "chmod -R go-rwx" in fault
     finally:
         os.umask(before)

@@ -284,7 +284,8 @@ def _question(gallery: Gallery, found: Audit, changes: Sequence[Change]) -> str:
     n_moved = sum(each.to is not None for each in changes)
     n_removed = len(changes) - n_moved
     return printable(
-        f"Move {n_moved} and take out {n_removed} of the gallery's photos? The files are not touched.{gone}"
+        f"Move {n_moved} and take out {n_removed} of the gallery's photos? What is moved can be undone, what is taken "
+        f"out not. The files are not touched.{gone}"
     )
 
 

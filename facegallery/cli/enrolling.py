@@ -84,7 +84,8 @@ def enroll(
     keep_crops: Annotated[
         bool,
         typer.Option(
-            "--keep-crops", help="Keep the faces' pixels too, so that no photo is needed to go to another model."
+            "--keep-crops",
+            help="Keep the faces' pixels too, cut out as now: 'reembed' takes them if a photo is gone.",
         ),
     ] = False,
     gallery: GalleryOption = None,

@@ -13,6 +13,7 @@ from facegallery.cli.opening import asked_passphrase, open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.domain import SecretKind
 from facegallery.errors import KeyNeeded
+from facegallery.text import printable
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -41,11 +42,12 @@ def restore(
 ) -> None:
     """Bring the gallery back from a backup. What is there now is kept beside it, as a backup."""
     from facegallery import Gallery
-    from facegallery.gallery.backing_up import restore_gallery
+    from facegallery.gallery.backing_up import describe_backup, restore_gallery
 
+    about = describe_backup(gallery, file)
     if Gallery.exists(gallery) and not yes:
-        question = "Replace the gallery by the backup? It may bring back who was forgotten since."
-        if not confirmed(question, otherwise="to restore without being asked: --yes"):
+        question = f"Replace the gallery by {file}: {about}? It may bring back who was forgotten since."
+        if not confirmed(printable(question), otherwise="to restore without being asked: --yes"):
             note("Nothing was restored.")
             raise typer.Exit(ERROR)
     try:
@@ -54,7 +56,7 @@ def restore(
         if error.kind != SecretKind.PASSPHRASE.value or not sys.stdin.isatty():
             raise
         restored = restore_gallery(gallery, file, secret=asked_passphrase(f"Passphrase of {file}"))
-    say(f"Restored {restored.folder} from {file}.")
+    say(f"Restored {restored.folder} from {file}: {about}.")
     if restored.kept is not None:
         note(f"What was there before is kept: {restored.kept}")
 

@@ -207,7 +207,10 @@ def _certificate_at(path: Path | None, gallery: Gallery) -> Iterator[Callable[[R
         raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--certificate") from error
 
     def certify(removed: Removal) -> None:
-        path.write_text(gallery.certificate(removed), encoding="utf-8")
+        searched = gallery.search(removed)
+        path.write_text(gallery.certificate(removed, searched), encoding="utf-8")
+        for found in searched.found_in:
+            note(f"Something of what was removed is still in {found}: if it is a backup or a copy, remove it.")
 
     try:
         yield certify

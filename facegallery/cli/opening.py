@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facegallery.cli.console import INTERRUPTED, USAGE, note
+import typer
+
+from facegallery.cli.console import ERROR, INTERRUPTED, USAGE, note
 from facegallery.domain import AUTOMATIC, Preparation, RuntimeChoice, Secret, SecretKind
 from facegallery.errors import GalleryNotFound, KeyNeeded
 from facegallery.settings import KEY_FILE_VARIABLE, PASSPHRASE_VARIABLE
@@ -21,13 +23,20 @@ def open_gallery(folder: Path | None, runtime: RuntimeChoice = AUTOMATIC) -> Gal
     from facegallery import Gallery
 
     try:
-        return Gallery.open(folder, runtime=runtime)
+        gallery = Gallery.open(folder, runtime=runtime)
     except KeyNeeded as error:
         if error.kind != SecretKind.PASSPHRASE.value or not sys.stdin.isatty():
             raise
         return Gallery.open(
             folder, runtime=runtime, secret=asked_passphrase(f"Passphrase of the gallery in {error.path.parent}")
         )
+    if gallery.encryption is None and _key_is_named():
+        note(f"A key is named, and the gallery in {gallery.folder} is not encrypted. Was another one put in its place?")
+    return gallery
+
+
+def _key_is_named() -> bool:
+    return bool(os.environ.get(KEY_FILE_VARIABLE) or os.environ.get(PASSPHRASE_VARIABLE))
 
 
 def new_secret() -> Secret:
@@ -52,8 +61,6 @@ def new_key_file(path: Path) -> Secret:
 
 def chosen_passphrase(variable: str = PASSPHRASE_VARIABLE) -> Secret:
     """A new passphrase: from this variable of the environment, else asked for twice."""
-    import typer
-
     from facegallery.gallery.secrets import LEAST_PASSPHRASE, passphrase_secret
 
     chosen = os.environ.get(variable)
@@ -73,8 +80,6 @@ def chosen_passphrase(variable: str = PASSPHRASE_VARIABLE) -> Secret:
 
 def asked_passphrase(question: str, *, twice: bool = False) -> Secret:
     """A passphrase from the person at the terminal, not shown."""
-    import typer
-
     from facegallery.gallery.secrets import passphrase_secret
 
     try:
@@ -98,6 +103,9 @@ def open_or_create(
     try:
         gallery = open_gallery(folder, runtime)
     except GalleryNotFound:  # also where an earlier attempt to make one was cut short: create finishes it
+        if secret is None and _key_is_named():
+            note("A key is named, and there is no gallery yet. Make one encrypted by it: 'facegallery init --encrypt'.")
+            raise typer.Exit(ERROR) from None
         gallery = Gallery.create(folder, model=model, preparation=preparation, runtime=runtime, secret=secret)
     else:
         try:

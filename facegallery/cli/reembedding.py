@@ -106,7 +106,8 @@ def _take(
             note("Nothing was switched: other faces are missing by now. Run the same command again.")
             return SOME_SKIPPED
     if code == DONE:
-        say(f"The gallery is on model '{to.spec.name}' now, faces prepared by '{prepared.value}'. Names are as before.")
+        given_up = f" {len(missing)} face{'s' * (len(missing) != 1)} given up." if missing else " Names are as before."
+        say(f"The gallery is on model '{to.spec.name}' now, faces prepared by '{prepared.value}'.{given_up}")
         if was_calibrated:
             note("Its calibration is gone: the numbers were the old model's. Next: facegallery calibrate")
     return code

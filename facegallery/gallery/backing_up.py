@@ -7,11 +7,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from facegallery.domain import Secret
-from facegallery.errors import BackupRefused
+from facegallery.errors import BackupRefused, GalleryError
 from facegallery.gallery.secrets import secret_from_environment
 from facegallery.settings import BACKUP_PREFIX, DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
-from facegallery.store.backups import restore
+from facegallery.store.backups import facts, restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,46 @@ def restore_gallery(folder: Path | None, backup: Path, *, secret: Secret | None 
     path, aside = folder / DATABASE_NAME, new_backup(folder)
     if path.exists() and backup.exists() and path.samefile(backup):
         raise BackupRefused(backup, "it is the gallery's own database")
-    restore(backup, path, secret=secret or secret_from_environment(), aside=aside)
+    secret = secret or secret_from_environment()
+    known = _remembered(path, secret)
+    restore(backup, path, secret=secret, aside=aside)
+    with Store.open(path, secret=secret) as store:
+        for each in (*known, backup.absolute()):  # the restored list ends with the moment before the backup
+            if each.parent.resolve() != folder.resolve():
+                store.remember_backup(each)
     with IndexFolder(folder / INDEX_NAME).writing(wait_s=FORGET_WAIT_S) as writer:
         writer.clear()  # of a history that is no more
     return Restored(folder, aside if aside.exists() else None)
+
+
+def describe_backup(folder: Path | None, backup: Path) -> str:
+    """What a person needs to know of a backup before it takes a gallery's place, in words; needs no secret.
+
+    Raises:
+        BackupRefused: It is no backup of a gallery.
+    """
+    folder = default_gallery_folder() if folder is None else folder.expanduser()
+    told, there = facts(backup), folder / DATABASE_NAME
+    words = [f"{told.n_members} member{'s' * (told.n_members != 1)}", told.encryption or "not encrypted"]
+    if there.exists() and not there.samefile(backup):
+        try:
+            now = facts(there)
+        except BackupRefused:
+            return ", ".join(words)
+        if now.encryption and not told.encryption:
+            words[1] = "NOT encrypted, as the gallery is now"
+        if now.gallery_id != told.gallery_id:
+            words.append("of another gallery")
+    return ", ".join(words)
+
+
+def _remembered(path: Path, secret: Secret | None) -> list[Path]:
+    """The backups elsewhere that the gallery of now knows, as far as it can be read."""
+    try:
+        with Store.open(path, secret=secret) as store:
+            return store.remembered_backups()
+    except GalleryError:
+        return []
 
 
 def new_backup(folder: Path) -> Path:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from facegallery.errors import GalleryDamaged, GalleryTampered
 from facegallery.settings import INDEX_NAME
 from facegallery.store import Store
+from facegallery.text import shell_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,17 @@ def check_gallery(folder: Path, store: Store) -> Report:
 
     stamp = store.stamp()
     faults, notices = list(store.check()), []
-    index = describe(folder / INDEX_NAME, store, cipher=store.cipher)
-    if index.startswith(("damaged", TAMPERED)):
+    try:
+        index = describe(folder / INDEX_NAME, store, cipher=store.cipher)
+    except (GalleryDamaged, GalleryTampered):  # of the database's rows, which are told already
+        index = "not looked at, since the database is not well"
+    if index == TAMPERED:
         faults.append(f"the index is {index}")
+    elif index.startswith("damaged"):
+        faults.append(
+            f"the database and the index do not say the same. If the database was damaged or changed, bring back a "
+            f"backup first: 'facegallery restore FILE'. If it is well, remove {folder / INDEX_NAME}: it is made again"
+        )
     else:
         notices.append(f"The index is {index}." + (" The next search mends that." if index.startswith("stale") else ""))
     if store.erasure() is not None:
@@ -66,9 +76,8 @@ def _readable_by_others(folder: Path) -> Iterator[str]:
     """Files of the gallery that other people of this machine may read or change."""
     if os.name != "posix" or not _is_open(folder):
         return  # nobody else gets to what is inside
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and _is_open(path):
-            yield f"{path} can be read by others: chmod go-rwx '{folder}' '{path}'"
+    if any(path.is_file() and _is_open(path) for path in folder.rglob("*")):
+        yield f"files in {folder} can be read by others: chmod -R go-rwx {shell_word(folder)}"
 
 
 def _is_open(path: Path) -> bool:

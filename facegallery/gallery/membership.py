@@ -23,7 +23,7 @@ from facegallery.domain import (
     TemplateSet,
 )
 from facegallery.errors import NoReembedding, StillInTheLog
-from facegallery.gallery.erasing import certificate, finish, remove, search
+from facegallery.gallery.erasing import Search, certificate, finish, remove, search
 from facegallery.gallery.opened import OpenedGallery
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.weights.files import InstalledModel
@@ -301,15 +301,24 @@ class MembersGallery(OpenedGallery):
         if not finish(self.folder, self._store) or not self._store.erase():
             raise StillInTheLog(self.folder / DATABASE_NAME)
 
-    def certificate(self, removed: Removal) -> str:
-        """What was removed, as JSON, without saying who it was: counts, hashes, time, and what a search for it finds.
+    def search(self, removed: Removal) -> Search:
+        """Look for what was removed in every file of the gallery's folder.
 
         Args:
             removed: From :meth:`forget`.
         """
         remaining = [member.name for member in self._store.members()]
         remaining += [str(face.photo_path) for face in self._store.enrolled_faces()]
-        searched = search(self.folder, removed, (os.fsencode(text) for text in remaining))
+        return search(self.folder, removed, (os.fsencode(text) for text in remaining))
+
+    def certificate(self, removed: Removal, searched: Search | None = None) -> str:
+        """What was removed, as JSON, without saying who it was: counts, hashes, time, and what a search for it finds.
+
+        Args:
+            removed: From :meth:`forget`.
+            searched: From :meth:`search`; None searches.
+        """
+        searched = self.search(removed) if searched is None else searched
         at = datetime.now(timezone.utc)
         return certificate(self._store.gallery_id(), removed, searched, backups=self.backups(), at=at)
 

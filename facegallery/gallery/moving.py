@@ -35,7 +35,10 @@ def enrolled_face_meant(
     faces = _enrolled(store, path)
     if of is not None:
         name = store.member(of).name
+        others = [face.member for face in faces]
         faces = [face for face in faces if face.member == name]
+        if others and not faces:
+            raise PhotoNotEnrolled(path, f"no face of it is enrolled as {name}, but as {' and '.join(others)}")
     if face_number is not None:
         faces = _of_number(gallery, path, faces, face_number)
     if not faces:

@@ -130,6 +130,8 @@ class Way:
                 return _Looked(face, unpacked(kept))
             except ValueError as error:
                 missing = f"{missing}, and {error}"
+        elif kept is not None:
+            missing = f"{missing}; its kept crop is cut out by '{kept.preparation.value}': --preparation takes it"
         return _Looked(face, None, missing)
 
 

@@ -135,6 +135,40 @@ def restore(backup: Path, path: Path, *, secret: Secret | None, aside: Path) -> 
         engine.dispose()
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a database says of itself to who has not got its secret.
+
+    Attributes:
+        n_members: Members in it.
+        encryption: "encrypted by a passphrase" or "by a key file"; None where it is not.
+        gallery_id: The gallery's; None where it is older than that.
+    """
+
+    n_members: int
+    encryption: str | None
+    gallery_id: str | None
+
+
+def facts(path: Path) -> Facts:
+    """What a database says of itself; it is not changed.
+
+    Raises:
+        BackupRefused: It is no gallery's.
+    """
+    try:
+        with closing(sqlite3.connect(database_uri(path, "ro"), uri=True, timeout=BUSY_TIMEOUT_S)) as raw:
+            tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            (n_members,) = raw.execute("SELECT count(*) FROM members").fetchone()
+            if EncryptionRow.__tablename__ not in tables:  # older than both
+                return Facts(n_members, None, None)
+            row = raw.execute("SELECT kind FROM encryption").fetchone()
+            (gallery_id,) = raw.execute("SELECT gallery_id FROM gallery_settings").fetchone()
+            return Facts(n_members, None if row is None else f"encrypted by a {row[0]}", gallery_id)
+    except (sqlite3.DatabaseError, TypeError) as error:
+        raise BackupRefused(path, "it is not a whole backup of a gallery") from error
+
+
 class _Patience:
     """Ends a copy that waits for another program for too long."""
 
