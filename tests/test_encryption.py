@@ -22,11 +22,12 @@ import pytest
 
 from facegallery import Gallery
 from facegallery.domain import EnrolledFace, Preparation, Secret, SecretKind
-from facegallery.errors import GalleryDamaged, GalleryTampered, KeyNeeded, WrongKey
+from facegallery.errors import GalleryDamaged, GalleryTampered, GalleryUnavailable, KeyNeeded, WrongKey
 from facegallery.gallery.secrets import make_key_file, passphrase_secret, secret_from_environment, secret_from_file
 from facegallery.sealing import ScryptCost
 from facegallery.settings import DATABASE_NAME, KEY_FILE_VARIABLE, PASSPHRASE_VARIABLE
 from facegallery.store import Store
+from facegallery.store.backups import restore
 from tests.conftest import RunCli
 from tests.made_up import KEY, MODEL, bytes_of, enroll, face, photo, vector
 from tests.test_calibrating import MADE
@@ -100,8 +101,8 @@ def test_a_gallery_works_from_init_to_identify(
     assert "keep a copy" in made.err
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     people = tmp_path / "people"
-    for name in ("Ada", "Bea"):
-        shutil.copytree(sample_group / "enroll" / name, people / name)
+    for name, full in (("Ada", "Ada Augusta"), ("Bea", "Beatrice")):  # no short name: chance would spell it
+        shutil.copytree(sample_group / "enroll" / name, people / full)
     assert run_cli("--key-file", key, "enroll", people, "-g", folder).code == 0
     answer = run_cli("--key-file", key, "identify", sample_group / "probe" / "ada-1.jpg", "-g", folder)
     assert "Ada" in answer.out
@@ -110,7 +111,7 @@ def test_a_gallery_works_from_init_to_identify(
     assert "--key-file" in locked.err
     assert "Ada" not in locked.err
     contents = bytes_of(folder)
-    assert not [trace for trace in (b"Ada", b"Bea", os.fsencode(people)) if trace in contents]
+    assert not [trace for trace in (b"Ada Augusta", b"Beatrice", os.fsencode(people)) if trace in contents]
     with Gallery.open(folder, secret=secret_from_file(key)) as gallery:
         pieces = [each.tobytes()[at : at + 32] for each in gallery.templates().vectors for at in range(0, 2048, 32)]
     assert not any(piece in contents for piece in pieces)
@@ -172,6 +173,14 @@ def test_a_secret_can_be_changed_and_the_old_one_opens_no_more(path: Path) -> No
         Store.open(path, secret=WORDS)
     with Store.open(path, secret=KEY) as store:
         assert store.member(ADA).n_templates == 4
+
+
+def test_a_passphrase_may_be_any_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment from another machine need not be UTF-8."""
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, os.fsdecode(b"m\xfcsli und br\xf6tchen"))
+    secret = secret_from_environment()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX, secret=secret, cost=CHEAP).close()
+    Store.open(path, secret=secret).close()
 
 
 def test_a_plain_gallery_is_not_taken_for_an_encrypted_one(path: Path) -> None:
@@ -329,6 +338,75 @@ def test_a_database_from_elsewhere_cannot_ask_for_all_memory(path: Path) -> None
             raw.execute("UPDATE encryption SET scrypt_n = ?", (n,))
         with pytest.raises(GalleryDamaged, match="key"):
             Store.open(path, secret=WORDS)
+
+
+def test_a_gallery_whose_key_was_removed_is_not_opened_as_a_plain_one(store: Store) -> None:
+    """Nobody enrolls readable members into a gallery that was encrypted, nor is shown what is sealed."""
+    with closing(sqlite3.connect(store._path)) as raw, raw:
+        raw.execute("DELETE FROM encryption")
+    for secret in (None, KEY):
+        with pytest.raises(GalleryTampered, match="way to its key was removed"):
+            Store.open(store._path, secret=secret)
+    with closing(sqlite3.connect(store._path)) as raw, raw:
+        raw.execute("DELETE FROM templates")
+    with pytest.raises(GalleryTampered):
+        Store.open(store._path)
+
+
+def test_a_sealed_vector_among_plain_ones_is_damage(path: Path) -> None:
+    """Every length that the table's rule allows is told in words."""
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as plain:
+        enroll(plain, ADA, 1, 2, 3)
+        with closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute("UPDATE templates SET vector = zeroblob(2080) WHERE id = 2")
+        with pytest.raises(GalleryDamaged, match="a vector"):
+            plain.templates()
+        assert plain.check() == ["the vector of template 2 is damaged"]
+
+
+def test_a_secret_that_is_given_and_not_needed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says a secret believes the gallery to be encrypted; one in the environment may be for another one."""
+    folder = tmp_path / "gallery"
+    Gallery.create(folder).close()
+    with pytest.raises(WrongKey, match="not encrypted"):
+        Gallery.open(folder, secret=KEY)
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "some words")
+    Gallery.open(folder).close()
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, KEY), (KEY, None), (KEY, WORDS)], ids=str)
+def test_a_gallery_that_was_replaced_is_not_gone_on_with(
+    before: Secret | None, after: Secret | None, path: Path, tmp_path: Path
+) -> None:
+    """``restore`` puts another key under an open gallery: nothing is sealed by the old one, nor kept readable."""
+    made = {
+        secret: Store.create(
+            tmp_path / str(n) / DATABASE_NAME, model=MODEL, preparation=Preparation.BOX, secret=secret, cost=CHEAP
+        )
+        for n, secret in enumerate((before, after))
+    }
+    for each in made.values():
+        enroll(each, ADA, 1)
+    made[after].back_up(tmp_path / "backup")
+    opened = made[before]
+    restore(tmp_path / "backup", opened._path, secret=after, aside=tmp_path / "aside")
+    with pytest.raises(GalleryUnavailable, match="replaced by another program"):
+        enroll(opened, "Bea", 2)
+    with pytest.raises(GalleryUnavailable, match="replaced by another program"):
+        opened.members()
+    for each in made.values():
+        each.close()
+    with Store.open(opened._path, secret=after) as again:
+        assert [member.name for member in again.members()] == [ADA]
+        assert again.check() == []
+
+
+def test_a_changed_secret_disturbs_nobody(store: Store) -> None:
+    """The data key stays, so programs that have the gallery open go on."""
+    with Store.open(store._path, secret=KEY) as other:
+        other.change_secret(KEY, WORDS, cost=CHEAP)
+        enroll(store, "Dora", 20)
+        assert store.check() == other.check() == []
 
 
 # --- files --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from facegallery.store import crops, new_vectors, rejections, vectors
 from facegallery.store.sealed import cipher_of, open_bytes
 from facegallery.store.tables import (
     MEMBER_NAME,
+    VECTOR_BYTES,
     CropRow,
     FaceRow,
     JournalNameRow,
@@ -73,7 +74,10 @@ def _bad_vectors_in(connection: Connection, what: str, query: Any, context: Call
         opened: dict[int, bytes] = {}
         for row in batch:
             try:
-                opened[row.id] = open_bytes(connection, row.vector, context(row))
+                plain = open_bytes(connection, row.vector, context(row))
+                if len(plain) != VECTOR_BYTES:
+                    raise BrokenSeal(b"a vector", tampered=False)
+                opened[row.id] = plain
             except BrokenSeal as error:
                 yield f"the vector of {what} {row.id} {'was changed' if error.tampered else 'is damaged'}"
         unit = vectors.is_unit(vectors.from_blobs(list(opened.values())))

@@ -102,7 +102,8 @@ class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, C
 
         Args:
             path: The database file.
-            secret: What an encrypted gallery is opened with; a plain one needs none and ignores it.
+            secret: What an encrypted gallery is opened with; a plain one needs none and ignores it, since the
+                environment may name one for other galleries.
             clock: Says what time it is, with its zone.
 
         Raises:
@@ -110,6 +111,7 @@ class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, C
             GalleryTooNew: A later version of the program wrote it.
             KeyNeeded: It is encrypted, and there is no secret.
             WrongKey: It is encrypted with another secret.
+            GalleryTampered: It was encrypted, and what leads to its key was removed.
         """
         with sqlite_errors(path):
             try:

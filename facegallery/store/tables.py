@@ -187,7 +187,10 @@ class SettingsRow(Base):
 
 
 class EncryptionRow(Base):
-    """How the data key of an encrypted gallery is had from a secret; no row in a gallery that is not encrypted."""
+    """How the data key of an encrypted gallery is had from a secret; no row in a gallery that is not encrypted.
+
+    ``key_id`` is made from the data key: who has the gallery open sees by it that another one was put in its place.
+    """
 
     __tablename__ = "encryption"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -198,6 +201,7 @@ class EncryptionRow(Base):
     scrypt_r: Mapped[int]
     scrypt_p: Mapped[int]
     sealed_key: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -268,7 +272,6 @@ class JournalRow(Base):
     undoes: Mapped[int | None] = mapped_column(ForeignKey("journal.id", ondelete="SET NULL"))
     undone_by: Mapped[int | None]
     is_partial: Mapped[bool] = mapped_column(server_default="0")
-    details: Mapped[str | None] = mapped_column(Text)
 
 
 class JournalNameRow(Base):
