@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from facegallery import Gallery
-from facegallery.domain import EnrolledFace, Preparation, Secret, SecretKind
+from facegallery.domain import EnrolledFace, Preparation, Secret, SecretKind, Verdict
 from facegallery.errors import GalleryDamaged, GalleryTampered, GalleryUnavailable, KeyNeeded, WrongKey
 from facegallery.gallery.secrets import make_key_file, passphrase_secret, secret_from_environment, secret_from_file
 from facegallery.sealing import ScryptCost
@@ -31,6 +31,7 @@ from facegallery.store.backups import restore
 from tests.conftest import RunCli
 from tests.made_up import KEY, MODEL, bytes_of, enroll, face, photo, vector
 from tests.test_calibrating import MADE
+from tests.test_decision_log import asked, decision
 
 WORDS = passphrase_secret("four words of nonsense")
 CHEAP = ScryptCost(n=2**4)
@@ -274,6 +275,14 @@ def flipped(table: str, column: str, *, mended: bool, text: bool = False) -> Cha
     return change
 
 
+def changed(*statements: str) -> Change:
+    def change(raw: sqlite3.Connection) -> object:
+        raw.execute("CREATE TEMPORARY TABLE before AS SELECT id, name_key FROM members")
+        return [raw.execute(statement) for statement in statements]
+
+    return change
+
+
 CHANGES = {
     "vectors of two exchanged": (swapped("templates", "vector"), True),
     "a template given to another": (lambda raw: raw.execute("UPDATE templates SET member_id = 2 WHERE id = 1"), True),
@@ -291,13 +300,58 @@ CHANGES = {
     "a name that is no sealed text": (lambda raw: raw.execute("UPDATE members SET name = 'Eve' WHERE id = 1"), False),
     "a path changed with its sum": (flipped("photos", "path", mended=True, text=True), True),
     "a path damaged": (flipped("photos", "path", mended=False, text=True), False),
-    "a rejection given to another": (lambda raw: raw.execute("UPDATE rejections SET member_id = 1"), True),
+    "a rejection given to another": (changed("UPDATE rejections SET member_id = 1"), True),
+    "a rejection given another photo": (
+        changed("UPDATE rejections SET content_hash = (SELECT content_hash FROM photos WHERE id = 1)"),
+        True,
+    ),
+    "a rejection moved in its photo": (changed("UPDATE rejections SET box_left = 0.0"), True),
+    "paths of two exchanged": (swapped("photos", "path"), True),
+    "photos of two faces exchanged": (swapped("faces", "photo_id"), True),
+    "landmarks of two exchanged": (swapped("faces", "landmarks"), True),
+    "a face moved in its photo": (changed("UPDATE faces SET box_left = 0.0 WHERE id = 1"), True),
+    "a face said to be seen well": (changed("UPDATE faces SET quality = 1.0 WHERE id = 1"), True),
+    "keys of two names exchanged": (
+        changed(
+            "UPDATE members SET name_key = 'aside' WHERE id = 1",
+            "UPDATE members SET name_key = (SELECT name_key FROM before WHERE id = 1) WHERE id = 2",
+            "UPDATE members SET name_key = (SELECT name_key FROM before WHERE id = 2) WHERE id = 1",
+        ),
+        True,
+    ),
+    "names of two in the journal exchanged": (swapped("journal_names", "name_after"), True),
+    "names before and after exchanged": (
+        changed("UPDATE journal_names SET name_before = name_after, name_after = name_before WHERE entry_id = 1"),
+        True,
+    ),
+    "a name in the journal damaged": (flipped("journal_names", "name_after", mended=False, text=True), False),
+    "answers of two exchanged": (swapped("logged_decisions", "member"), True),
+    "best and second exchanged": (
+        changed("UPDATE logged_decisions SET member = runner_up, runner_up = member WHERE id = 1"),
+        True,
+    ),
+    "an answer made better": (changed("UPDATE logged_decisions SET similarity = 0.99 WHERE id = 1"), True),
+    "a margin made wider": (changed("UPDATE logged_decisions SET margin = 0.99 WHERE id = 1"), True),
+    "paths of two answers exchanged": (swapped("logged_decisions", "path"), True),
+    "an answer damaged": (flipped("logged_decisions", "asked_by", mended=False, text=True), False),
+    "the limits lowered": (changed("UPDATE calibration SET threshold = 0.1"), True),
+    "the limits damaged": (flipped("calibration", "stranger_scores", mended=False), False),
+    "the path of a backup changed": (flipped("backups", "path", mended=True, text=True), True),
 }
 
 
 @pytest.mark.parametrize(("change", "tampered"), CHANGES.values(), ids=CHANGES.keys())
 def test_what_somebody_changed_is_told_from_what_is_damaged(store: Store, change: Change, tampered: bool) -> None:
     """No changed value is ever believed: reading it fails with who did it, and ``check`` tells which it is."""
+    store.keep_log(7)
+    for n, names in enumerate(((ADA, "Bea"), ("Bea", ADA))):
+        answer = decision(Verdict.MATCH, (names[0], 0.75), (names[1], 0.5))
+        question = asked("party", path=Path(f"/asked/{n}.jpg"), model=MODEL)
+        store.log(question, {1: answer}, store.member_ids())
+    assert store.keep_calibration(MADE, state=store.state())
+    store.remember_backup(Path("/elsewhere/backup"))
+    everything_read(store)
+    assert store.check() == []
     with closing(sqlite3.connect(store._path)) as raw, raw:
         change(raw)
     with pytest.raises(GalleryTampered if tampered else GalleryDamaged):
@@ -306,10 +360,43 @@ def test_what_somebody_changed_is_told_from_what_is_damaged(store: Store, change
 
 
 def everything_read(store: Store) -> None:
+    for name in store.member_ids():
+        store.member(name)
+    store.history()
+    store.logged()
+    store.calibration()
+    store.remembered_backups()
     store.templates()
     store.enrolled_faces()
     store.rejection_vectors()
     store.rejections()
+
+
+def test_exchanged_keys_of_names_remove_nobody_else(tmp_path: Path) -> None:
+    """Whoever is asked for is who is found, in a plain gallery too; else ``forget`` would remove somebody else."""
+    change, _ = CHANGES["keys of two names exchanged"]
+    for secret, error in ((None, GalleryDamaged), (KEY, GalleryTampered)):
+        path = tmp_path / str(secret is None) / DATABASE_NAME
+        with Store.create(path, model=MODEL, preparation=Preparation.BOX, secret=secret) as store:
+            fill(store)
+            with closing(sqlite3.connect(path)) as raw, raw:
+                change(raw)
+            with pytest.raises(error, match="key of the name of member 2"):
+                store.forget(ADA)
+            said = "is damaged" if secret is None else "was changed"
+            assert store.check() == [f"the name of member {n} {said}" for n in (1, 2)]
+
+
+def test_landmarks_that_are_none_are_damage_in_a_plain_gallery(path: Path) -> None:
+    """Not an error of the reader of JSON; ``check`` finds the face."""
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as plain:
+        enroll(plain, ADA, 1, 2)
+        for text in ("no JSON", "7", "[[1]]", '{"a": 1}'):
+            with closing(sqlite3.connect(path)) as raw, raw:
+                raw.execute("UPDATE faces SET landmarks = ? WHERE id = 2", (text,))
+            with pytest.raises(GalleryDamaged, match="face in photo"):
+                plain.enrolled_faces()
+            assert plain.check() == ["the place or landmarks of face 2 is damaged"]
 
 
 def test_limits_cannot_be_lowered_without_the_key(store: Store) -> None:
