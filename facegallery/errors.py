@@ -319,15 +319,17 @@ class StillInTheLog(GalleryError):
 
     Attributes:
         path: The database.
+        removed: What was removed (``domain.Removal``), where that is told; else None.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, removed: object = None) -> None:
         super().__init__(
             f"What was to be removed is removed, but another program is using {path}, and bytes of it are still in "
             f"the files beside it. Close that program, then run 'facegallery compact'; any other command that opens "
             "the gallery does the same when it can."
         )
         self.path = path
+        self.removed = removed
 
 
 class BackupRefused(GalleryError):

@@ -32,6 +32,8 @@ that ``rekey`` is to give it."""
 
 DATABASE_NAME = "gallery.sqlite3"
 INDEX_NAME = "index"
+BACKUP_PREFIX = f"{DATABASE_NAME}.backup-"
+"""What the names of backups in the gallery's folder begin with: ``forget`` removes these."""
 
 
 def default_gallery_folder() -> Path:

@@ -15,8 +15,9 @@ from sqlalchemy import text
 from facegallery import Gallery
 from facegallery.domain import Preparation, Secret
 from facegallery.errors import BackupRefused, GalleryUnavailable, KeyNeeded, WrongKey
+from facegallery.gallery import erasing
 from facegallery.gallery.backing_up import restore_gallery
-from facegallery.index.opening import open_index
+from facegallery.index.opening import open_index, refresh
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
 from facegallery.store import engine as store_engine
@@ -142,6 +143,52 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(store: Store, secret: 
         assert bytes_of(folder) == before, name
     with pytest.raises(BackupRefused, match="own database"):
         restore_gallery(folder, folder / DATABASE_NAME, secret=secret)
+
+
+def test_a_copy_without_its_log_is_not_taken_for_a_backup(store: Store, secret: Secret | None, tmp_path: Path) -> None:
+    """A folder that was copied while it was in use: what is only in the log would be lost without a word."""
+    copied = tmp_path / "copied"
+    shutil.copytree(tmp_path / "gallery", copied)
+    with pytest.raises(BackupRefused, match="lie beside it"):
+        restore_gallery(tmp_path / "new", copied / DATABASE_NAME, secret=secret)
+
+
+def test_a_database_that_says_nothing_of_itself_can_be_replaced(
+    store: Store, secret: Secret | None, tmp_path: Path
+) -> None:
+    """Just then it is needed."""
+    backup = tmp_path / "backup.sqlite3"
+    store.back_up(backup)
+    with closing(sqlite3.connect(store._path)) as raw, raw:
+        raw.execute("DELETE FROM gallery_settings")
+    store.close()
+    restored = restore_gallery(tmp_path / "gallery", backup, secret=secret)
+    assert restored.kept is not None
+    with Store.open(store._path, secret=secret) as again:
+        assert names(again) == ["Ada", "Bea"]
+
+
+def test_restoring_does_not_end_an_erasure(store: Store, secret: Secret | None, tmp_path: Path) -> None:
+    """Who was forgotten before it is in the backups beside the gallery, and they are still to go."""
+    outside, inside = tmp_path / "backup.sqlite3", tmp_path / "gallery" / f"{DATABASE_NAME}.backup-1"
+    store.back_up(outside)
+    store.back_up(inside)
+    store.forget("Ada")
+    restore_gallery(tmp_path / "gallery", outside, secret=secret)
+    assert store.erasure() is not None
+    assert erasing.finish(tmp_path / "gallery", store)
+    assert not inside.exists()
+
+
+def test_an_index_of_another_history_is_not_searched_after_restoring(
+    store: Store, secret: Secret | None, tmp_path: Path
+) -> None:
+    """Its files go, however well they would fit by their numbers."""
+    backup = tmp_path / "backup.sqlite3"
+    store.back_up(backup)
+    refresh(tmp_path / "gallery" / INDEX_NAME, store, cipher=store.cipher)
+    restore_gallery(tmp_path / "gallery", backup, secret=secret)
+    assert [path.name for path in (tmp_path / "gallery" / INDEX_NAME).iterdir()] == ["lock"]
 
 
 def test_an_encrypted_backup_needs_its_secret(tmp_path: Path) -> None:

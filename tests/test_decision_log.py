@@ -8,9 +8,10 @@ import json
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -37,6 +38,7 @@ from facegallery.gallery.analysis import FaceAnalyzer
 from facegallery.gallery.answer_log import account
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
+from facegallery.store.engine import writing
 from facegallery.store.logged import MOST_LOG_DAYS
 from tests.conftest import RunCli, open_with
 from tests.test_gallery import identified
@@ -206,6 +208,32 @@ def test_a_renamed_member_is_found_and_the_answer_stays_as_it_was(store: Store) 
     log(store, ADA)
     store.rename("Ada", "Ada L.")
     assert [entry.member for entry in store.logged("Ada L.")] == ["Ada"]
+
+
+def test_an_answer_by_a_model_that_the_gallery_has_left_is_kept(store: Store) -> None:
+    """The gallery was taken to another model between the answer and its entry: the log says which model it was."""
+    store.keep_log(30)
+    left = replace(asked(), model=ModelIdentity("left", "c" * 64))
+    store.log(left, {1: ADA}, store.member_ids())
+    (entry,) = store.logged()
+    assert entry.asked.model == left.model
+    assert store.check() == []
+
+
+def test_nobody_who_opens_waits_for_a_writer_to_remove_old_entries(
+    path: Path, clock: Clock, store: Store, secret: Secret | None
+) -> None:
+    """What has expired is shown to nobody, and goes with the next who finds the gallery free."""
+    store.keep_log(1)
+    log(store, ADA)
+    clock.later(days=2)
+    with writing(store._engine, path) as connection:
+        connection.exec_driver_sql("UPDATE members SET name = name")
+        began = time.monotonic()
+        Store.open(path, secret=secret, clock=clock).close()
+        assert time.monotonic() - began < 5
+    with Store.open(path, secret=secret, clock=clock), closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT count(*) FROM logged_decisions").fetchone() == (0,)
 
 
 # --- how long -----------------------------------------------------------------------------------------------------

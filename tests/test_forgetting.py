@@ -8,7 +8,11 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,10 +23,12 @@ from facegallery.domain import EnrolledFace, Preparation, Removal
 from facegallery.errors import StillInTheLog
 from facegallery.gallery import erasing
 from facegallery.gallery.analysis import FaceAnalyzer
-from facegallery.index.opening import open_index
+from facegallery.index.opening import forgetting, open_index
 from facegallery.settings import DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
 from facegallery.store import engine as store_engine
+from facegallery.store.backups import UNFINISHED
+from facegallery.store.erasure import takes_backups
 from tests.conftest import RunCli, open_with
 from tests.made_up import KEY, MODEL, bytes_of, enroll, face, photo, vector
 
@@ -159,7 +165,7 @@ def test_another_reader_is_waited_for_and_the_rest_is_done_when_it_is_gone(
         connection.exec_driver_sql("SELECT count(*) FROM members").one()
         with pytest.raises(StillInTheLog, match="facegallery compact"):
             forget(store)
-        assert store.erasure() == "all"
+        assert takes_backups(store.erasure() or "")
         assert not erasing.finish(folder_of(store), store, wait=False)
     assert erasing.finish(folder_of(store), store, wait=False)
     after = bytes_of(folder_of(store))
@@ -169,12 +175,72 @@ def test_another_reader_is_waited_for_and_the_rest_is_done_when_it_is_gone(
 def test_an_erasure_does_not_end_another_s(store: Store) -> None:
     """Who was forgotten after the database was written anew is still to be erased."""
     enroll_ada(store)
+    store.forget("Person 5", keep_backups=True)
+    begun = store.erasure()
+    store.forget(NAME)
+    assert store.erase(begun)
+    left = store.erasure()
+    assert left is not None
+    assert takes_backups(left)
+
+
+def test_who_waits_to_finish_finishes_what_there_is_then(store: Store) -> None:
+    """Somebody forgotten by another program while this one waited for the index: the backups go too."""
+    enroll_ada(store)
+    folder = folder_of(store)
+    backup = folder / f"{DATABASE_NAME}.backup-1"
+    store.back_up(backup)
+    store.forget("Person 5", keep_backups=True)
+    with ThreadPoolExecutor(1) as pool:
+        with forgetting(folder / INDEX_NAME, store, cipher=store.cipher):
+            waiting = pool.submit(erasing.finish, folder, store)
+            time.sleep(0.2)
+            store.forget(NAME)
+        assert waiting.result()
+    assert not backup.exists()
+    assert store.erasure() is None
+
+
+def test_a_reader_in_the_way_does_not_have_everything_written_anew(store: Store) -> None:
+    """Who cannot finish now leaves the log as long as it was."""
     store.forget("Person 5")
-    vacuum = store_engine.vacuum
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("facegallery.store.erasure.vacuum", lambda *a, **k: vacuum(*a, **k) and bool(store.forget(NAME)))
-        store.erase()
-    assert store.erasure() == "all"
+    log = store._path.with_name(f"{DATABASE_NAME}-wal")
+    with store_engine.reading(store._engine, store._path) as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM members").one()
+        enroll(store, "Later", 900)
+        before = log.stat().st_size
+        assert not erasing.finish(folder_of(store), store, wait=False)
+        assert log.stat().st_size == before
+
+
+@pytest.mark.parametrize("name", ["mine.sqlite3", f"{DATABASE_NAME}-copy"])
+def test_a_backup_in_the_folder_by_any_name_is_known(
+    gallery: Gallery, gallery_folder: Path, run_cli: RunCli, name: str
+) -> None:
+    """What ``forget`` does not remove it names."""
+    gallery.back_up(gallery_folder / name)
+    done = run_cli("forget", "Ada", "--yes", "-g", gallery_folder)
+    assert done.code == 0
+    assert str(gallery_folder / name) in done.err
+
+
+def test_a_half_backup_is_found_by_who_looks_for_backups(
+    gallery: Gallery, gallery_folder: Path, tmp_path: Path
+) -> None:
+    """What a killed program left: in the folder it goes with the first who is forgotten, elsewhere it is named."""
+    outside = tmp_path / "elsewhere.sqlite3"
+    for target in (None, outside):
+        child = os.fork()
+        if child == 0:
+            sys.addaudithook(lambda event, _: os.kill(os.getpid(), signal.SIGKILL) if event == "os.rename" else None)
+            gallery.back_up(target)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert [UNFINISHED in path.name for path in gallery.backups()] == [True]
+    assert [path.name.startswith(f"elsewhere.sqlite3{UNFINISHED}") for path in gallery.other_backups()] == [True]
+    gallery.forget("Ada")
+    assert gallery.backups() == []
+    assert len(gallery.other_backups()) == 1
 
 
 # --- the certificate ----------------------------------------------------------------------------------------------
@@ -208,6 +274,27 @@ def test_the_search_finds_what_is_left(gallery: Gallery, gallery_folder: Path) -
     assert erasing.search(gallery_folder, removed, ()).found_in == (kept, gallery_folder / "note")
     assert json.loads(gallery.certificate(removed))["searched"]["files_with_traces"] == 2
     assert json.loads(gallery.certificate(removed))["backups_kept"] == 1
+
+
+def test_looking_for_traces_leaves_the_locks_alone(gallery: Gallery, gallery_folder: Path) -> None:
+    """Another program that comes and goes after a certificate does not take the log away from who is still there."""
+    gallery.certificate(gallery.forget("Ada"))
+    gallery.rename("Bea", "Beatrice")
+    code = "import sys; from facegallery import Gallery; Gallery.open(sys.argv[1]).rename('Dan', 'Daniel')"
+    subprocess.run([sys.executable, "-c", code, gallery_folder], check=True)
+    gallery.rename("Hana", "Hannah")
+    gallery.close()
+    with Gallery.open(gallery_folder) as again:
+        assert [member.name for member in again.members()] == ["Beatrice", "Cyrus", "Daniel", "Hannah", "Ivan"]
+
+
+def test_a_certificate_that_cannot_be_written_is_said_before_anything_is_removed(
+    run_cli: RunCli, gallery_folder: Path, tmp_path: Path
+) -> None:
+    """Nobody is forgotten without the certificate that was asked for; one that was not needed leaves no file."""
+    refused = run_cli("forget", "Ada", "--yes", "--certificate", tmp_path / "no" / "c.json", "-g", gallery_folder)
+    assert (refused.code, "such file" in refused.err) == (2, True), refused.err
+    assert run_cli("show", "Ada", "-g", gallery_folder).code == 0
 
 
 def test_forget_on_the_command_line(

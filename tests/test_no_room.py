@@ -131,7 +131,7 @@ def test_who_is_forgotten_on_a_full_disk_is_erased_once_there_is_room(store: Sto
     with pytest.raises(GalleryUnavailable, match=r"full|No space"):
         erasing.remove(folder, store, ids, lambda: store.forget("Ada"))
     assert [member.name for member in store.members()] == ["Bea", "Many"]
-    assert store.erasure() == "all"
+    assert store.erasure() is not None
     assert not erasing.finish(folder, store, wait=False)
     (disk / "ballast").unlink()
     assert erasing.finish(folder, store)

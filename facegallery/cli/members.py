@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +16,8 @@ from facegallery.cli.history import counted, in_words, note_undo
 from facegallery.cli.opening import open_gallery
 from facegallery.cli.options import GalleryOption, JsonOption
 from facegallery.disk import write_private
-from facegallery.domain import Action, JournalEntry, Member
-from facegallery.errors import InOnePhoto
+from facegallery.domain import Action, JournalEntry, Member, Removal
+from facegallery.errors import InOnePhoto, StillInTheLog
 from facegallery.text import printable
 
 if TYPE_CHECKING:
@@ -172,16 +174,14 @@ def forget(
     gallery: GalleryOption = None,
 ) -> None:
     """Remove a member for good, from every file of the gallery. The photos themselves are not touched."""
-    if certificate is not None and certificate.exists():
-        raise typer.BadParameter(f"There is a {certificate} already.", param_hint="--certificate")
     with open_gallery(gallery) as opened:
         member, backups = opened.member(name), [] if keep_backups else opened.backups()
         if not yes and not _confirmed(member, len(backups)):
             note("Nothing was forgotten.")
             raise typer.Exit(ERROR)
-        removed = opened.forget(name, keep_backups=keep_backups)
-        if certificate is not None:
-            write_private(certificate, opened.certificate(removed))
+        with _certificate_at(certificate, opened) as certify:
+            removed = opened.forget(name, keep_backups=keep_backups)
+            certify(removed)
         kept, others = opened.backups(), opened.other_backups()
     n = len(removed.template_ids)
     gone = f", and {len(backups)} backup{'s' * (len(backups) != 1)}" if backups else ""
@@ -190,6 +190,34 @@ def forget(
         note(f"A backup or archive still holds who was enrolled then; remove it if you need it no more: {backup}")
     if certificate is not None:
         say(f"Certificate: {certificate}")
+
+
+@contextmanager
+def _certificate_at(path: Path | None, gallery: Gallery) -> Iterator[Callable[[Removal], None]]:
+    """A file for a certificate, made before anything is removed, since what was removed cannot be told twice.
+
+    Where another program keeps bytes from being removed the certificate is written all the same, and tells of it.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        write_private(path, "")
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--certificate") from error
+
+    def certify(removed: Removal) -> None:
+        path.write_text(gallery.certificate(removed), encoding="utf-8")
+
+    try:
+        yield certify
+    except StillInTheLog as error:
+        if isinstance(error.removed, Removal):
+            certify(error.removed)
+        raise
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _confirmed(member: Member, n_backups: int) -> bool:

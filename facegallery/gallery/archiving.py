@@ -111,9 +111,9 @@ def model_for(content: GalleryContent, files: ModelFiles) -> InstalledModel:
     raise ModelMismatch(
         content.model.fingerprint,
         found.fingerprint,
-        f"The archive is of a model that it calls '{name}' (sha256 {content.model.fingerprint[:12]}...), and the one "
-        f"of that name on this machine is another ({found.fingerprint[:12]}...): their vectors cannot be compared. "
-        "Bring the archive's model here under a name of its own: 'facegallery model import NAME FILE'.",
+        f"The archive's vectors are of model '{name}' (sha256 {content.model.fingerprint[:12]}...), and the one of "
+        f"that name on this machine is another ({found.fingerprint[:12]}...): they cannot be compared. Bring the "
+        "archive's model here under a name of its own: 'facegallery model import NAME FILE'.",
     )
 
 

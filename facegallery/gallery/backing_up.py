@@ -9,7 +9,7 @@ from pathlib import Path
 from facegallery.domain import Secret
 from facegallery.errors import BackupRefused
 from facegallery.gallery.secrets import secret_from_environment
-from facegallery.settings import DATABASE_NAME, default_gallery_folder
+from facegallery.settings import BACKUP_PREFIX, DATABASE_NAME, INDEX_NAME, default_gallery_folder
 from facegallery.store import Store
 from facegallery.store.backups import restore
 
@@ -43,9 +43,9 @@ def back_up(folder: Path, store: Store, path: Path | None) -> Path:
         GalleryUnavailable: It cannot be written.
     """
     path = new_backup(folder) if path is None else path.expanduser().absolute()
+    if path.parent.resolve() != folder.resolve() or not path.name.startswith(BACKUP_PREFIX):
+        store.remember_backup(path)  # before it is written: whoever is forgotten meanwhile may be in it
     store.back_up(path)
-    if path.parent.resolve() != folder.resolve():
-        store.remember_backup(path)
     return path
 
 
@@ -63,14 +63,19 @@ def restore_gallery(folder: Path | None, backup: Path, *, secret: Secret | None 
         WrongKey: It is encrypted with another secret.
         GalleryUnavailable: The folder cannot be written.
     """
+    from facegallery.index.folder import IndexFolder
+    from facegallery.index.opening import FORGET_WAIT_S
+
     folder = default_gallery_folder() if folder is None else folder.expanduser()
     path, aside = folder / DATABASE_NAME, new_backup(folder)
     if path.exists() and backup.exists() and path.samefile(backup):
         raise BackupRefused(backup, "it is the gallery's own database")
     restore(backup, path, secret=secret or secret_from_environment(), aside=aside)
+    with IndexFolder(folder / INDEX_NAME).writing(wait_s=FORGET_WAIT_S) as writer:
+        writer.clear()  # of a history that is no more
     return Restored(folder, aside if aside.exists() else None)
 
 
 def new_backup(folder: Path) -> Path:
     """A name for a backup in the gallery's folder; no two are the same."""
-    return folder / f"{DATABASE_NAME}.backup-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}"
+    return folder / f"{BACKUP_PREFIX}{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}"

@@ -6,22 +6,23 @@ goes on from there, so that a program killed at any moment only delays what was 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
-import mmap
-import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from facegallery.domain import Removal
 from facegallery.errors import GalleryUnavailable, StillInTheLog
-from facegallery.settings import DATABASE_NAME, INDEX_NAME
+from facegallery.settings import BACKUP_PREFIX, DATABASE_NAME, INDEX_NAME
 from facegallery.store import Store
-from facegallery.store.erasure import ALL
+from facegallery.store.backups import UNFINISHED
+from facegallery.store.erasure import takes_backups
+from facegallery.traces import search_apart
 from facegallery.version import __version__
 
 LEAST_TEXT_BYTES = 6
@@ -32,7 +33,12 @@ _PIECE_BYTES = 64
 
 def backups_in(folder: Path) -> list[Path]:
     """Backups in a gallery's folder, oldest first. They hold who was enrolled then."""
-    return sorted(folder.glob(f"{DATABASE_NAME}.backup-*"))
+    return sorted(folder.glob(f"{BACKUP_PREFIX}*"))
+
+
+def copies_at(path: Path) -> list[Path]:
+    """A backup, and what a killed program left of it, as far as they are there."""
+    return [path] * path.exists() + sorted(path.parent.glob(f"{glob.escape(path.name)}{UNFINISHED}*"))
 
 
 def remove(folder: Path, store: Store, ids: Sequence[int], removing: Callable[[], Removal]) -> Removal:
@@ -54,7 +60,7 @@ def remove(folder: Path, store: Store, ids: Sequence[int], removing: Callable[[]
         removed = removing()
         bury(ids)
     if not finish(folder, store):
-        raise StillInTheLog(folder / DATABASE_NAME)
+        raise StillInTheLog(folder / DATABASE_NAME, removed)
     return removed
 
 
@@ -69,19 +75,21 @@ def finish(folder: Path, store: Store, *, wait: bool = True) -> bool:
     Returns:
         Whether nothing is left.
     """
-    what = store.erasure()
-    if what is None:
+    if store.erasure() is None:
         return True
     from facegallery.index.opening import FORGET_WAIT_S, forgetting  # members are listed without it
 
     try:
         with forgetting(folder / INDEX_NAME, store, cipher=store.cipher, wait_s=FORGET_WAIT_S if wait else 0) as bury:
+            begun = store.erasure()  # again: whoever held the lock may have forgotten somebody, or finished
             bury(())
-        if what == ALL:
+        if begun is None:
+            return True
+        if takes_backups(begun):
             for backup in backups_in(folder):
                 with suppress(FileNotFoundError):
                     backup.unlink()
-        return store.erase(wait_s=None if wait else 0)
+        return store.erase(begun, wait_s=None if wait else 0)
     except (GalleryUnavailable, OSError):
         if wait:
             raise
@@ -118,15 +126,9 @@ def search(folder: Path, removed: Removal, remaining: Iterable[bytes]) -> Search
     others = b"\n".join(remaining)
     texts = [text for text in removed.traces.texts if len(text) >= LEAST_TEXT_BYTES and text not in others]
     wanted = [piece for vector in removed.traces.vectors for piece in _pieces(vector)] + texts
-    found, n_files, n_bytes = [], 0, 0
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        n_files += 1
-        with _bytes_of(file) as contents:
-            n_bytes += len(contents)
-            if any(contents.find(piece) >= 0 for piece in wanted):
-                found.append(file)
-    n_skipped = len(removed.traces.texts) - len(texts)
-    return Search(n_files, n_bytes, len(removed.traces.vectors) + len(texts), n_skipped, tuple(found))
+    found = search_apart(folder, wanted)
+    n_traces, n_skipped = len(removed.traces.vectors) + len(texts), len(removed.traces.texts) - len(texts)
+    return Search(found.n_files, found.n_bytes, n_traces, n_skipped, found.paths)
 
 
 def certificate(gallery_id: str, removed: Removal, searched: Search, *, backups: Sequence[Path], at: datetime) -> str:
@@ -171,14 +173,3 @@ def certificate(gallery_id: str, removed: Removal, searched: Search, *, backups:
 def _pieces(vector: bytes) -> Iterator[bytes]:
     for start in (0, len(vector) // 2, len(vector) - _PIECE_BYTES):
         yield vector[start : start + _PIECE_BYTES]
-
-
-@contextmanager
-def _bytes_of(file: Path) -> Iterator[bytes | mmap.mmap]:
-    """A file's bytes, mapped; an empty one cannot be."""
-    with file.open("rb") as opened:
-        if os.fstat(opened.fileno()).st_size == 0:
-            yield b""
-            return
-        with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            yield mapped

@@ -26,7 +26,7 @@ from facegallery.domain import (
     VectorSpace,
 )
 from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, WrongKey
-from facegallery.gallery.erasing import backups_in, finish
+from facegallery.gallery.erasing import backups_in, copies_at, finish
 from facegallery.gallery.limits import calibration_for, limits_at, stale_words
 from facegallery.gallery.searches import Searches
 from facegallery.gallery.secrets import secret_from_environment
@@ -399,7 +399,8 @@ class OpenedGallery:
 
     def other_backups(self) -> list[Path]:
         """Backups and archives outside of the gallery's folder, as far as they are still where they were written."""
-        return [path for path in self._store.remembered_backups() if path.exists()]
+        remembered = list(dict.fromkeys(self._store.remembered_backups()))
+        return [found for path in remembered for found in copies_at(path)]
 
     def back_up(self, path: Path | None = None) -> Path:
         """Write a backup; see :func:`facegallery.gallery.backing_up.back_up`."""

@@ -163,6 +163,16 @@ def describe(path: Path, source: TemplateSource, *, cipher: Cipher | None = None
     ``current``, ``behind by N`` (templates that are read from the store), ``missing``, ``stale: why``, ``damaged``,
     ``changed by somebody`` (only sealed files tell this from damage) or ``not readable: why``.
     """
+    said = _described(path, source, cipher)
+    for _ in range(_ATTEMPTS):
+        if said not in (DAMAGED, TAMPERED):
+            break
+        time.sleep(_PAUSE_S)  # another process may be in the middle of it
+        said = _described(path, source, cipher)
+    return said
+
+
+def _described(path: Path, source: TemplateSource, cipher: Cipher | None) -> str:
     folder = IndexFolder(path, cipher)
     try:
         stamp = folder.stamp()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import sqlite3
 import time
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, inspect, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from facegallery.disk import flush, make_private_file
+from facegallery.disk import create_private, flush, make_private_file
 from facegallery.domain import Secret
 from facegallery.errors import BackupRefused, GalleryDamaged
 from facegallery.settings import migrations_folder
-from facegallery.store import keys, rows
+from facegallery.store import erasure, keys, rows
 from facegallery.store.engine import (
     BUSY_TIMEOUT_S,
     database_uri,
@@ -32,6 +34,9 @@ from facegallery.store.tables import BackupRow, EncryptionRow, SettingsRow
 from facegallery.store.writing import WritableStore
 
 _PAGES_AT_ONCE = 10_000
+
+UNFINISHED = ".unfinished-"
+"""Between the name of a backup and what tells a half one of it from others."""
 
 
 class BackupStore(WritableStore):
@@ -64,28 +69,33 @@ class BackupStore(WritableStore):
 def copy_database(engine: Engine, path: Path, copy: Path) -> None:
     """Write a whole copy of a database to a place where there is none, in one step that survives a loss of power.
 
+    Until it is whole its name goes on after that of the copy, so that who looks for copies finds a half one too.
+
     Raises:
         BackupRefused: There is a file already.
         GalleryUnavailable: It cannot be written; nothing is left of it.
     """
-    unfinished = copy.with_name(f".{copy.name}.unfinished")
+    unfinished = copy.with_name(f"{copy.name}{UNFINISHED}{secrets.token_hex(8)}")
     with sqlite_errors(path), sqlite_errors(copy):
-        if os.path.lexists(copy):
-            raise BackupRefused(copy, "there is such a file already, and it is not overwritten")
-        with suppress(FileNotFoundError):
-            unfinished.unlink()
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _require_free(copy)
+        os.close(create_private(unfinished, os.O_EXCL))
         try:
             with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
                 # Unlike a copy of the pages this leaves free space, and what was removed from it, behind.
                 cursor.execute("VACUUM INTO ?", (database_uri(unfinished, "rw"),))
             flush(unfinished)
+            _require_free(copy)
             unfinished.rename(copy)
             flush(copy.parent)
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink()
             raise
+
+
+def _require_free(copy: Path) -> None:
+    if os.path.lexists(copy):
+        raise BackupRefused(copy, "there is such a file already, and it is not overwritten")
 
 
 def restore(backup: Path, path: Path, *, secret: Secret | None, aside: Path) -> None:
@@ -109,7 +119,7 @@ def restore(backup: Path, path: Path, *, secret: Secret | None, aside: Path) -> 
     revision = _checked(backup, secret)
     with sqlite_errors(path):
         make_private_file(path)
-        revision = max(revision, _kept_aside(path, aside))
+        before = _kept_aside(path, aside)
         with closing(_immutable(backup)) as source, closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as live:
             source.backup(live, pages=_PAGES_AT_ONCE, progress=_Patience())
     engine = open_engine(path)
@@ -117,7 +127,9 @@ def restore(backup: Path, path: Path, *, secret: Secret | None, aside: Path) -> 
         prefer_wal(engine, path)
         ensure_current(engine, path)
         with writing(engine, path) as connection:
-            connection.execute(update(SettingsRow).values(revision=revision))
+            # What was left to be erased is still left: who was forgotten may be in the backups beside the gallery.
+            erasure.go_on(connection, before.erasure, connection.scalar(select(SettingsRow.erasure)))
+            connection.execute(update(SettingsRow).values(revision=max(revision, before.revision)))
             rows.grow_revision(connection)
     finally:
         engine.dispose()
@@ -160,23 +172,33 @@ def _checked(backup: Path, secret: Secret | None) -> int:
         raise BackupRefused(backup, error.strerror or str(error)) from error
 
 
-def _kept_aside(path: Path, aside: Path) -> int:
-    """Keep what is there beside it; returns the revision of its rows, 0 where there are none."""
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a database that is replaced had got to."""
+
+    revision: int = 0
+    erasure: str | None = None
+
+
+def _kept_aside(path: Path, aside: Path) -> _Before:
+    """Keep what is there beside it, and say what it had got to."""
     engine = open_engine(path)
     try:
         with reading(engine, path) as connection:
             if found_revision(connection, path) is None:
-                return 0
-            revision = rows.revision_and_state(connection)[0]
+                return _Before()
+            columns = {column["name"] for column in inspect(connection).get_columns(SettingsRow.__tablename__)}
+            erased = connection.scalar(select(SettingsRow.erasure)) if "erasure" in columns else None
+            before = _Before(rows.revision_and_state(connection)[0], erased)
         copy_database(engine, path, aside)
-        return revision
-    except GalleryDamaged:
+        return before
+    except (GalleryDamaged, SQLAlchemyError):  # too damaged to be copied, or to say anything
         engine.dispose()
         for ending in ("-wal", "-shm", ""):
             with suppress(FileNotFoundError):
                 path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
         make_private_file(path)
-        return 0
+        return _Before()
     finally:
         engine.dispose()
 
@@ -185,4 +207,10 @@ def _immutable(backup: Path) -> sqlite3.Connection:
     """A connection that neither writes nor locks, and makes no file beside the backup."""
     if not backup.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file")
+    log = backup.with_name(f"{backup.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise BackupRefused(
+            backup,
+            f"changes that are not in it lie beside it, in {log.name}: a backup is one file that is whole by itself",
+        )
     return sqlite3.connect(f"{database_uri(backup, 'ro')}&immutable=1", uri=True, check_same_thread=False)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, 
 from sqlalchemy.orm import aliased
 
 from facegallery.domain import Asked, Decision, LoggedDecision, ModelIdentity, ScoreRule, Verdict
+from facegallery.store import rows
 from facegallery.store.sealed import exactly, kept_path, kept_text, path_of, text_of
 from facegallery.store.tables import FaceRow, LoggedDecisionRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
 
@@ -56,6 +57,8 @@ def add(
         now: When they are given.
     """
     model_id = connection.scalar(select(ModelRow.id).where(ModelRow.fingerprint == asked.model.fingerprint))
+    if model_id is None:  # the gallery was taken to another one meanwhile; what was answered was answered by this one
+        model_id = rows.insert_model(connection, asked.model)
     there = _still_there(connection, decisions.values(), member_ids)
     for number, decision in decisions.items():
         best, runner_up = decision.best, decision.runner_up

@@ -36,7 +36,7 @@ PAGE_SIZE_BYTES = 8192
 """SQLite's page, chosen when the file is made: three templates of 2 KiB fit, where the usual 4096 holds one."""
 
 _WRITES = "facegallery_writes"
-"""Execution option that says that this connection's transactions begin as a writer's."""
+"""Execution option that says that this connection's transactions begin as a writer's, and how long they wait."""
 
 
 def open_engine(path: Path) -> Engine:
@@ -54,10 +54,16 @@ def reading(engine: Engine, path: Path) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine, path: Path) -> Iterator[Connection]:
-    """One write transaction: begins as a writer, so that what it reads is still true when it writes."""
+def writing(engine: Engine, path: Path, *, wait_s: float | None = None) -> Iterator[Connection]:
+    """One write transaction: begins as a writer, so that what it reads is still true when it writes.
+
+    Args:
+        engine: On the database.
+        path: The database file.
+        wait_s: How long to wait for other writers; None for ``BUSY_TIMEOUT_S``.
+    """
     with sqlite_errors(path), engine.connect() as connection:
-        connection.execution_options(**{_WRITES: True})
+        connection.execution_options(**{_WRITES: BUSY_TIMEOUT_S if wait_s is None else wait_s})
         with connection.begin():
             yield connection
 
@@ -70,7 +76,7 @@ def rewriting(engine: Engine, path: Path) -> Iterator[Connection]:
     every row that refers to it. The switch has no effect inside a transaction, so it is thrown before.
     """
     with sqlite_errors(path), engine.connect() as connection:
-        connection.execution_options(**{_WRITES: True})
+        connection.execution_options(**{_WRITES: BUSY_TIMEOUT_S})
         _pragma(connection.connection, "foreign_keys = OFF")
         try:
             with connection.begin():
@@ -90,7 +96,7 @@ def prefer_wal(engine: Engine, path: Path) -> None:
     with sqlite_errors(path), closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
         cursor.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
         # SQLite does not wait by itself here, and others may be making the same gallery at this very moment.
-        _patiently(cursor, "PRAGMA journal_mode = WAL")
+        _patiently(cursor, "PRAGMA journal_mode = WAL", BUSY_TIMEOUT_S)
 
 
 def checkpoint(engine: Engine, path: Path, *, wait_s: float | None = None) -> bool:
@@ -193,23 +199,24 @@ def database_uri(path: Path, mode: str) -> str:
 
 
 def _begin(connection: Connection) -> None:
-    if not connection.get_execution_options().get(_WRITES):
+    wait_s = connection.get_execution_options().get(_WRITES)
+    if wait_s is None:
         connection.exec_driver_sql("BEGIN")
         return
     with closing(connection.connection.cursor()) as cursor, _waiting(cursor, 0):
-        _patiently(cursor, "BEGIN IMMEDIATE")
+        _patiently(cursor, "BEGIN IMMEDIATE", wait_s)
 
 
-def _patiently(cursor: DBAPICursor, statement: str) -> None:
+def _patiently(cursor: DBAPICursor, statement: str, wait_s: float) -> None:
     """Run a statement that needs a lock as soon as it can be had.
 
     SQLite looks whether a lock is free every 100 ms once it has waited for some time, so that among several busy
     writers the one who waits longest is the one most easily passed over. Here all look equally often.
 
     Raises:
-        sqlite3.OperationalError: It cannot be had for ``BUSY_TIMEOUT_S``.
+        sqlite3.OperationalError: It cannot be had for so long.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + wait_s
     while True:
         try:
             cursor.execute(statement)

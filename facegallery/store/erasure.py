@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce, update
@@ -35,14 +36,16 @@ class ErasingStore(WritableStore):
     """What is left to do after rows were removed for good."""
 
     def erasure(self) -> str | None:
-        """What is not done yet: ``all``, ``all but backups``, or None."""
+        """What was begun and is not done yet, or None; no two are the same."""
         with self._read() as connection:
             return connection.scalar(select(SettingsRow.erasure))
 
-    def erase(self, *, wait_s: float | None = None) -> bool:
+    def erase(self, begun: str | None = None, *, wait_s: float | None = None) -> bool:
         """Write the database anew without what was removed, empty the log, and say that it is done.
 
         Args:
+            begun: What is finished by it, from :meth:`erasure`; who was forgotten since is for others to finish. None
+                takes what there is now.
             wait_s: How long to wait for other programs that are in the way; None for as long as every writer waits.
 
         Returns:
@@ -52,22 +55,38 @@ class ErasingStore(WritableStore):
             GalleryUnavailable: The disk has no room for a second copy of the database; what was removed is overwritten
                 in it all the same, and the log still holds it.
         """
-        state = self.state()
+        begun = self.erasure() if begun is None else begun
+        if wait_s == 0 and not checkpoint(self._engine, self._path, wait_s=0):
+            return False  # a reader is in the way: writing everything anew would only make the log longer
         done = vacuum(self._engine, self._path, wait_s=wait_s) and checkpoint(self._engine, self._path, wait_s=wait_s)
-        if not done:
-            return False
+        if not done or begun is None:
+            return done
         with self._write() as connection:
-            # Somebody else may have been forgotten meanwhile: then that is for whoever removed them to finish.
-            finished = update(SettingsRow).where(SettingsRow.state == state).values(erasure=None)
-            connection.execute(finished)
+            connection.execute(update(SettingsRow).where(SettingsRow.erasure == begun).values(erasure=None))
         return checkpoint(self._engine, self._path, wait_s=wait_s)
 
 
 def begin(connection: Connection, *, keep_backups: bool) -> None:
     """Say, in the transaction that removes, that bytes are left to be removed."""
-    what = ALL_BUT_BACKUPS if keep_backups else ALL
-    unless = SettingsRow.erasure.is_(None) | (SettingsRow.erasure != ALL)  # what was promised before is kept
-    connection.execute(update(SettingsRow).where(unless).values(erasure=what))
+    before = connection.scalar(select(SettingsRow.erasure))
+    go_on(connection, before, _begun(ALL_BUT_BACKUPS if keep_backups else ALL))
+
+
+def go_on(connection: Connection, *begun: str | None) -> None:
+    """Have all of these still to be done: backups go if one of them takes them."""
+    left = [each for each in begun if each is not None]
+    if left:
+        what = ALL if any(map(takes_backups, left)) else ALL_BUT_BACKUPS
+        connection.execute(update(SettingsRow).values(erasure=_begun(what)))
+
+
+def takes_backups(begun: str) -> bool:
+    """Whether backups are to be removed, too."""
+    return begun.partition(":")[0] == ALL
+
+
+def _begun(what: str) -> str:
+    return f"{what}:{secrets.token_hex(8)}"
 
 
 class Watch:

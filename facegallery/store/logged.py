@@ -111,7 +111,7 @@ class LogStore(WritableStore):
             if not decision_log.has_expired(connection, now):
                 return
         with suppress(GalleryUnavailable):
-            with self._write() as connection:
+            with self._write(wait_s=0) as connection:
                 removed = decision_log.expire(connection, now)
             self._emptied_if(removed)
 

@@ -48,8 +48,15 @@ _REJECTIONS = (
 # --- the way ------------------------------------------------------------------------------------------------------
 
 
+def target(connection: Connection) -> tuple[str, Preparation] | None:
+    """The fingerprint of the model that the gallery is going to, and how faces are prepared for it; or None."""
+    query = select(*_TARGET).select_from(ReembeddingRow).join(ModelRow, ModelRow.id == ReembeddingRow.model_id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.fingerprint, Preparation(row.preparation))
+
+
 def under_way(connection: Connection) -> Reembedding | None:
-    """Where the gallery is going, or None."""
+    """Where the gallery is going, and how far it is; or None. Counts all that is left."""
     query = select(ModelRow.name, ModelRow.fingerprint, ReembeddingRow.preparation, ReembeddingRow.started_at)
     row = connection.execute(query.join(ReembeddingRow, ReembeddingRow.model_id == ModelRow.id)).one_or_none()
     if row is None:

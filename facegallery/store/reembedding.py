@@ -153,8 +153,8 @@ class ReembeddingStore(MembersStore):
         Raises:
             NoReembedding: Neither.
         """
-        begun = new_vectors.under_way(connection)
-        if begun is not None and _is_to(begun, model, preparation):
+        begun = new_vectors.target(connection)
+        if begun == (model.fingerprint, preparation):
             return True
         space = rows.space(connection, self._path)
         if begun is None and (space.fingerprint, space.preparation) == (model.fingerprint, preparation):

@@ -179,7 +179,7 @@ class SettingsRow(Base):
         CheckConstraint("revision >= 0", name="revision_is_not_negative"),
         CheckConstraint("length(state) = 32", name="state_is_128_bits"),
         CheckConstraint("length(gallery_id) = 32", name="gallery_id_is_128_bits"),
-        CheckConstraint("erasure IN ('all', 'all but backups')", name="erasure_is_known"),
+        CheckConstraint("erasure LIKE 'all:%' OR erasure LIKE 'all but backups:%'", name="erasure_is_known"),
         CheckConstraint("log_days > 0", name="log_days_is_positive"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -30,8 +30,8 @@ class WritableStore(ReadableStore):
         self._clock = clock
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with writing(self._engine, self._path) as connection:
+    def _write(self, *, wait_s: float | None = None) -> Iterator[Connection]:
+        with writing(self._engine, self._path, wait_s=wait_s) as connection:
             keys.require_key_of_opening(connection, self._path)
             yield connection
 

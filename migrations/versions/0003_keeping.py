@@ -31,7 +31,10 @@ def upgrade() -> None:
         sa.Column("erasure", sa.Text(), nullable=True),
         sa.Column("log_days", sa.Integer(), nullable=True),
         sa.CheckConstraint("length(gallery_id) = 32", name=op.f("ck_gallery_settings_gallery_id_is_128_bits")),
-        sa.CheckConstraint("erasure IN ('all', 'all but backups')", name=op.f("ck_gallery_settings_erasure_is_known")),
+        sa.CheckConstraint(
+            "erasure LIKE 'all:%' OR erasure LIKE 'all but backups:%'",
+            name=op.f("ck_gallery_settings_erasure_is_known"),
+        ),
         sa.CheckConstraint("log_days > 0", name=op.f("ck_gallery_settings_log_days_is_positive")),
         gallery_id="lower(hex(randomblob(16)))",
     )
