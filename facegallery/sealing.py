@@ -26,7 +26,7 @@ SEALED_EXTRA_BYTES = 12 + 16 + 4
 
 LOOKUP_EXTRA_BYTES = 16
 
-_NONCE_BYTES, _SUM_BYTES = 12, 4
+_NONCE_BYTES, _SUM_BYTES, _KEY_ID_BYTES = 12, 4, 16
 
 
 class BrokenSeal(ValueError):
@@ -61,7 +61,11 @@ USUAL_COST = ScryptCost()
 
 
 class GalleryCipher:
-    """Seals and opens values under one data key. Fulfils ``domain.Cipher``; may be shared by threads."""
+    """Seals and opens values under one data key. Fulfils ``domain.Cipher``; may be shared by threads.
+
+    Attributes:
+        key_id: 16 bytes that the key is known by and that tell nothing else about it.
+    """
 
     def __init__(self, data_key: bytes) -> None:
         """Derive the keys.
@@ -69,6 +73,7 @@ class GalleryCipher:
         Args:
             data_key: 32 random bytes.
         """
+        self.key_id = _derived(data_key, b"facegallery key id", _KEY_ID_BYTES)
         self._gcm = AESGCM(_derived(data_key, b"facegallery seal", KEY_BYTES))
         self._siv = AESSIV(_derived(data_key, b"facegallery lookup", 2 * KEY_BYTES))
 
@@ -113,9 +118,9 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def key_from_passphrase(passphrase: str, salt: bytes, cost: ScryptCost) -> bytes:
+def key_from_passphrase(passphrase: bytes, salt: bytes, cost: ScryptCost) -> bytes:
     """The key that a passphrase stands for; takes a good part of a second and 128 MiB by default, on purpose."""
-    return Scrypt(salt=salt, length=KEY_BYTES, n=cost.n, r=cost.r, p=cost.p).derive(passphrase.encode())
+    return Scrypt(salt=salt, length=KEY_BYTES, n=cost.n, r=cost.r, p=cost.p).derive(passphrase)
 
 
 def key_from_file(contents: bytes, salt: bytes) -> bytes:

@@ -21,15 +21,17 @@ import numpy as np
 import pytest
 
 from facegallery import Gallery
-from facegallery.domain import EnrolledFace, Preparation, Secret, SecretKind
-from facegallery.errors import GalleryDamaged, GalleryTampered, KeyNeeded, WrongKey
+from facegallery.domain import EnrolledFace, Preparation, Secret, SecretKind, Verdict
+from facegallery.errors import GalleryDamaged, GalleryTampered, GalleryUnavailable, KeyNeeded, WrongKey
 from facegallery.gallery.secrets import make_key_file, passphrase_secret, secret_from_environment, secret_from_file
 from facegallery.sealing import ScryptCost
 from facegallery.settings import DATABASE_NAME, KEY_FILE_VARIABLE, PASSPHRASE_VARIABLE
 from facegallery.store import Store
+from facegallery.store.backups import restore
 from tests.conftest import RunCli
 from tests.made_up import KEY, MODEL, bytes_of, enroll, face, photo, vector
 from tests.test_calibrating import MADE
+from tests.test_decision_log import asked, decision
 
 WORDS = passphrase_secret("four words of nonsense")
 CHEAP = ScryptCost(n=2**4)
@@ -100,8 +102,8 @@ def test_a_gallery_works_from_init_to_identify(
     assert "keep a copy" in made.err
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     people = tmp_path / "people"
-    for name in ("Ada", "Bea"):
-        shutil.copytree(sample_group / "enroll" / name, people / name)
+    for name, full in (("Ada", "Ada Augusta"), ("Bea", "Beatrice")):  # no short name: chance would spell it
+        shutil.copytree(sample_group / "enroll" / name, people / full)
     assert run_cli("--key-file", key, "enroll", people, "-g", folder).code == 0
     answer = run_cli("--key-file", key, "identify", sample_group / "probe" / "ada-1.jpg", "-g", folder)
     assert "Ada" in answer.out
@@ -110,7 +112,7 @@ def test_a_gallery_works_from_init_to_identify(
     assert "--key-file" in locked.err
     assert "Ada" not in locked.err
     contents = bytes_of(folder)
-    assert not [trace for trace in (b"Ada", b"Bea", os.fsencode(people)) if trace in contents]
+    assert not [trace for trace in (b"Ada Augusta", b"Beatrice", os.fsencode(people)) if trace in contents]
     with Gallery.open(folder, secret=secret_from_file(key)) as gallery:
         pieces = [each.tobytes()[at : at + 32] for each in gallery.templates().vectors for at in range(0, 2048, 32)]
     assert not any(piece in contents for piece in pieces)
@@ -172,6 +174,14 @@ def test_a_secret_can_be_changed_and_the_old_one_opens_no_more(path: Path) -> No
         Store.open(path, secret=WORDS)
     with Store.open(path, secret=KEY) as store:
         assert store.member(ADA).n_templates == 4
+
+
+def test_a_passphrase_may_be_any_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment from another machine need not be UTF-8."""
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, os.fsdecode(b"m\xfcsli und br\xf6tchen"))
+    secret = secret_from_environment()
+    Store.create(path, model=MODEL, preparation=Preparation.BOX, secret=secret, cost=CHEAP).close()
+    Store.open(path, secret=secret).close()
 
 
 def test_a_plain_gallery_is_not_taken_for_an_encrypted_one(path: Path) -> None:
@@ -279,6 +289,14 @@ def flipped(table: str, column: str, *, mended: bool, text: bool = False) -> Cha
     return change
 
 
+def changed(*statements: str) -> Change:
+    def change(raw: sqlite3.Connection) -> object:
+        raw.execute("CREATE TEMPORARY TABLE before AS SELECT id, name_key FROM members")
+        return [raw.execute(statement) for statement in statements]
+
+    return change
+
+
 CHANGES = {
     "vectors of two exchanged": (swapped("templates", "vector"), True),
     "a template given to another": (lambda raw: raw.execute("UPDATE templates SET member_id = 2 WHERE id = 1"), True),
@@ -296,13 +314,58 @@ CHANGES = {
     "a name that is no sealed text": (lambda raw: raw.execute("UPDATE members SET name = 'Eve' WHERE id = 1"), False),
     "a path changed with its sum": (flipped("photos", "path", mended=True, text=True), True),
     "a path damaged": (flipped("photos", "path", mended=False, text=True), False),
-    "a rejection given to another": (lambda raw: raw.execute("UPDATE rejections SET member_id = 1"), True),
+    "a rejection given to another": (changed("UPDATE rejections SET member_id = 1"), True),
+    "a rejection given another photo": (
+        changed("UPDATE rejections SET content_hash = (SELECT content_hash FROM photos WHERE id = 1)"),
+        True,
+    ),
+    "a rejection moved in its photo": (changed("UPDATE rejections SET box_left = 0.0"), True),
+    "paths of two exchanged": (swapped("photos", "path"), True),
+    "photos of two faces exchanged": (swapped("faces", "photo_id"), True),
+    "landmarks of two exchanged": (swapped("faces", "landmarks"), True),
+    "a face moved in its photo": (changed("UPDATE faces SET box_left = 0.0 WHERE id = 1"), True),
+    "a face said to be seen well": (changed("UPDATE faces SET quality = 1.0 WHERE id = 1"), True),
+    "keys of two names exchanged": (
+        changed(
+            "UPDATE members SET name_key = 'aside' WHERE id = 1",
+            "UPDATE members SET name_key = (SELECT name_key FROM before WHERE id = 1) WHERE id = 2",
+            "UPDATE members SET name_key = (SELECT name_key FROM before WHERE id = 2) WHERE id = 1",
+        ),
+        True,
+    ),
+    "names of two in the journal exchanged": (swapped("journal_names", "name_after"), True),
+    "names before and after exchanged": (
+        changed("UPDATE journal_names SET name_before = name_after, name_after = name_before WHERE entry_id = 1"),
+        True,
+    ),
+    "a name in the journal damaged": (flipped("journal_names", "name_after", mended=False, text=True), False),
+    "answers of two exchanged": (swapped("logged_decisions", "member"), True),
+    "best and second exchanged": (
+        changed("UPDATE logged_decisions SET member = runner_up, runner_up = member WHERE id = 1"),
+        True,
+    ),
+    "an answer made better": (changed("UPDATE logged_decisions SET similarity = 0.99 WHERE id = 1"), True),
+    "a margin made wider": (changed("UPDATE logged_decisions SET margin = 0.99 WHERE id = 1"), True),
+    "paths of two answers exchanged": (swapped("logged_decisions", "path"), True),
+    "an answer damaged": (flipped("logged_decisions", "asked_by", mended=False, text=True), False),
+    "the limits lowered": (changed("UPDATE calibration SET threshold = 0.1"), True),
+    "the limits damaged": (flipped("calibration", "stranger_scores", mended=False), False),
+    "the path of a backup changed": (flipped("backups", "path", mended=True, text=True), True),
 }
 
 
 @pytest.mark.parametrize(("change", "tampered"), CHANGES.values(), ids=CHANGES.keys())
 def test_what_somebody_changed_is_told_from_what_is_damaged(store: Store, change: Change, tampered: bool) -> None:
     """No changed value is ever believed: reading it fails with who did it, and ``check`` tells which it is."""
+    store.keep_log(7)
+    for n, names in enumerate(((ADA, "Bea"), ("Bea", ADA))):
+        answer = decision(Verdict.MATCH, (names[0], 0.75), (names[1], 0.5))
+        question = asked("party", path=Path(f"/asked/{n}.jpg"), model=MODEL)
+        store.log(question, {1: answer}, store.member_ids())
+    assert store.keep_calibration(MADE, state=store.state())
+    store.remember_backup(Path("/elsewhere/backup"))
+    everything_read(store)
+    assert store.check() == []
     with closing(sqlite3.connect(store._path)) as raw, raw:
         change(raw)
     with pytest.raises(GalleryTampered if tampered else GalleryDamaged):
@@ -311,10 +374,43 @@ def test_what_somebody_changed_is_told_from_what_is_damaged(store: Store, change
 
 
 def everything_read(store: Store) -> None:
+    for name in store.member_ids():
+        store.member(name)
+    store.history()
+    store.logged()
+    store.calibration()
+    store.remembered_backups()
     store.templates()
     store.enrolled_faces()
     store.rejection_vectors()
     store.rejections()
+
+
+def test_exchanged_keys_of_names_remove_nobody_else(tmp_path: Path) -> None:
+    """Whoever is asked for is who is found, in a plain gallery too; else ``forget`` would remove somebody else."""
+    change, _ = CHANGES["keys of two names exchanged"]
+    for secret, error in ((None, GalleryDamaged), (KEY, GalleryTampered)):
+        path = tmp_path / str(secret is None) / DATABASE_NAME
+        with Store.create(path, model=MODEL, preparation=Preparation.BOX, secret=secret) as store:
+            fill(store)
+            with closing(sqlite3.connect(path)) as raw, raw:
+                change(raw)
+            with pytest.raises(error, match="key of the name of member 2"):
+                store.forget(ADA)
+            said = "is damaged" if secret is None else "was changed"
+            assert store.check() == [f"the name of member {n} {said}" for n in (1, 2)]
+
+
+def test_landmarks_that_are_none_are_damage_in_a_plain_gallery(path: Path) -> None:
+    """Not an error of the reader of JSON; ``check`` finds the face."""
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as plain:
+        enroll(plain, ADA, 1, 2)
+        for text in ("no JSON", "7", "[[1]]", '{"a": 1}'):
+            with closing(sqlite3.connect(path)) as raw, raw:
+                raw.execute("UPDATE faces SET landmarks = ? WHERE id = 2", (text,))
+            with pytest.raises(GalleryDamaged, match="face in photo"):
+                plain.enrolled_faces()
+            assert plain.check() == ["the place or landmarks of face 2 is damaged"]
 
 
 def test_limits_cannot_be_lowered_without_the_key(store: Store) -> None:
@@ -343,6 +439,75 @@ def test_a_database_from_elsewhere_cannot_ask_for_all_memory(path: Path) -> None
             raw.execute("UPDATE encryption SET scrypt_n = ?", (n,))
         with pytest.raises(GalleryDamaged, match="key"):
             Store.open(path, secret=WORDS)
+
+
+def test_a_gallery_whose_key_was_removed_is_not_opened_as_a_plain_one(store: Store) -> None:
+    """Nobody enrolls readable members into a gallery that was encrypted, nor is shown what is sealed."""
+    with closing(sqlite3.connect(store._path)) as raw, raw:
+        raw.execute("DELETE FROM encryption")
+    for secret in (None, KEY):
+        with pytest.raises(GalleryTampered, match="way to its key was removed"):
+            Store.open(store._path, secret=secret)
+    with closing(sqlite3.connect(store._path)) as raw, raw:
+        raw.execute("DELETE FROM templates")
+    with pytest.raises(GalleryTampered):
+        Store.open(store._path)
+
+
+def test_a_sealed_vector_among_plain_ones_is_damage(path: Path) -> None:
+    """Every length that the table's rule allows is told in words."""
+    with Store.create(path, model=MODEL, preparation=Preparation.BOX) as plain:
+        enroll(plain, ADA, 1, 2, 3)
+        with closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute("UPDATE templates SET vector = zeroblob(2080) WHERE id = 2")
+        with pytest.raises(GalleryDamaged, match="a vector"):
+            plain.templates()
+        assert plain.check() == ["the vector of template 2 is damaged"]
+
+
+def test_a_secret_that_is_given_and_not_needed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says a secret believes the gallery to be encrypted; one in the environment may be for another one."""
+    folder = tmp_path / "gallery"
+    Gallery.create(folder).close()
+    with pytest.raises(WrongKey, match="not encrypted"):
+        Gallery.open(folder, secret=KEY)
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "some words")
+    Gallery.open(folder).close()
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, KEY), (KEY, None), (KEY, WORDS)], ids=str)
+def test_a_gallery_that_was_replaced_is_not_gone_on_with(
+    before: Secret | None, after: Secret | None, path: Path, tmp_path: Path
+) -> None:
+    """``restore`` puts another key under an open gallery: nothing is sealed by the old one, nor kept readable."""
+    made = {
+        secret: Store.create(
+            tmp_path / str(n) / DATABASE_NAME, model=MODEL, preparation=Preparation.BOX, secret=secret, cost=CHEAP
+        )
+        for n, secret in enumerate((before, after))
+    }
+    for each in made.values():
+        enroll(each, ADA, 1)
+    made[after].back_up(tmp_path / "backup")
+    opened = made[before]
+    restore(tmp_path / "backup", opened._path, secret=after, aside=tmp_path / "aside")
+    with pytest.raises(GalleryUnavailable, match="replaced by another program"):
+        enroll(opened, "Bea", 2)
+    with pytest.raises(GalleryUnavailable, match="replaced by another program"):
+        opened.members()
+    for each in made.values():
+        each.close()
+    with Store.open(opened._path, secret=after) as again:
+        assert [member.name for member in again.members()] == [ADA]
+        assert again.check() == []
+
+
+def test_a_changed_secret_disturbs_nobody(store: Store) -> None:
+    """The data key stays, so programs that have the gallery open go on."""
+    with Store.open(store._path, secret=KEY) as other:
+        other.change_secret(KEY, WORDS, cost=CHEAP)
+        enroll(store, "Dora", 20)
+        assert store.check() == other.check() == []
 
 
 # --- files --------------------------------------------------------------------------------------------------------

@@ -89,13 +89,13 @@ def test_another_key_opens_nothing() -> None:
 def test_keys_depend_on_all_they_are_made_of() -> None:
     """Secret, salt and cost each make another key; the same ones make the same."""
     keys = [
-        key_from_passphrase("secret", b"salt", CHEAP),
-        key_from_passphrase("secrets", b"salt", CHEAP),
-        key_from_passphrase("secret", b"pepper", CHEAP),
-        key_from_passphrase("secret", b"salt", ScryptCost(n=2**5)),
+        key_from_passphrase(b"secret", b"salt", CHEAP),
+        key_from_passphrase(b"secrets", b"salt", CHEAP),
+        key_from_passphrase(b"secret", b"pepper", CHEAP),
+        key_from_passphrase(b"secret", b"salt", ScryptCost(n=2**5)),
         key_from_file(b"secret", b"salt"),
         key_from_file(b"secret", b"pepper"),
     ]
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 32 for key in keys)
-    assert keys[0] == key_from_passphrase("secret", b"salt", CHEAP)
+    assert keys[0] == key_from_passphrase(b"secret", b"salt", CHEAP)

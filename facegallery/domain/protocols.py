@@ -123,7 +123,13 @@ class TemplateSource(Protocol):
 
 
 class Cipher(Protocol):
-    """Seals what an encrypted gallery keeps; :mod:`facegallery.sealing` says how."""
+    """Seals what an encrypted gallery keeps; :mod:`facegallery.sealing` says how.
+
+    Attributes:
+        key_id: What the key is known by.
+    """
+
+    key_id: bytes
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         """Seal a value for one place; 32 bytes longer than the plain one."""

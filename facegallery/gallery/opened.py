@@ -25,7 +25,7 @@ from facegallery.domain import (
     SkippedPhoto,
     VectorSpace,
 )
-from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch
+from facegallery.errors import GalleryNotFound, GalleryUnavailable, ModelMismatch, WrongKey
 from facegallery.gallery.erasing import backups_in, copies_at, finish
 from facegallery.gallery.limits import calibration_for, limits_at, stale_words
 from facegallery.gallery.searches import Searches
@@ -105,13 +105,14 @@ class OpenedGallery:
         Args:
             folder: The gallery's folder; None takes ``FACEGALLERY_GALLERY`` or this person's default.
             runtime: How the networks are to be run, when there is something for them to do.
-            secret: What an encrypted gallery is opened with; None takes what the environment names. A gallery that is
-                not encrypted needs none.
+            secret: What an encrypted gallery is opened with; None takes what the environment names, which a gallery
+                that is not encrypted ignores.
 
         Raises:
             GalleryNotFound: There is none in the folder.
             KeyNeeded: It is encrypted, and there is no secret.
-            WrongKey: It is encrypted with another secret.
+            WrongKey: It is encrypted with another secret, or one was given and it is not encrypted.
+            GalleryTampered: It was encrypted, and what leads to its key was removed.
             GalleryTooNew: A later version of the program wrote it.
             GalleryDamaged: It is not a gallery's database.
             GalleryUnavailable: The folder cannot be read or written.
@@ -120,6 +121,9 @@ class OpenedGallery:
         if not cls.exists(path):
             raise GalleryNotFound(path)
         store = Store.open(path / DATABASE_NAME, secret=secret or secret_from_environment())
+        if secret is not None and store.cipher is None:
+            store.close()
+            raise WrongKey(path / DATABASE_NAME, "the gallery is not encrypted, and a secret was given")
         return cls._wired(path, store, runtime)
 
     @classmethod

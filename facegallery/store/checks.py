@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, Text, select, type_coerce
 
 from facegallery.sealing import BrokenSeal
-from facegallery.store import crops, new_vectors, rejections, vectors
-from facegallery.store.sealed import cipher_of, open_bytes
+from facegallery.store import calibrations, crops, decision_log, journal, new_vectors, rejections, rows, vectors
+from facegallery.store.sealed import FilePath, LookupHash, LookupText, name_of, open_bytes, photo_path_of
 from facegallery.store.tables import (
-    MEMBER_NAME,
+    VECTOR_BYTES,
+    BackupRow,
+    Base,
     CropRow,
     FaceRow,
     JournalNameRow,
@@ -34,6 +36,7 @@ def faults(connection: Connection) -> list[str]:
         *_orphans(connection),
         *_bad_vectors(connection),
         *_bad_texts(connection),
+        *_bad_calibration(connection),
         *_bad_crops(connection),
     ]
 
@@ -73,7 +76,10 @@ def _bad_vectors_in(connection: Connection, what: str, query: Any, context: Call
         opened: dict[int, bytes] = {}
         for row in batch:
             try:
-                opened[row.id] = open_bytes(connection, row.vector, context(row))
+                plain = open_bytes(connection, row.vector, context(row))
+                if len(plain) != VECTOR_BYTES:
+                    raise BrokenSeal(b"a vector", tampered=False)
+                opened[row.id] = plain
             except BrokenSeal as error:
                 yield f"the vector of {what} {row.id} {'was changed' if error.tampered else 'is damaged'}"
         unit = vectors.is_unit(vectors.from_blobs(list(opened.values())))
@@ -82,31 +88,80 @@ def _bad_vectors_in(connection: Connection, what: str, query: Any, context: Call
                 yield f"the vector of {what} {key} is not of unit length"
 
 
-_LOG_TEXTS = (
-    LoggedDecisionRow.asked_by,
-    LoggedDecisionRow.path,
-    LoggedDecisionRow.content_hash,
-    LoggedDecisionRow.member,
-    LoggedDecisionRow.runner_up,
+def _bad_texts(connection: Connection) -> Iterator[str]:
+    """What is kept beside vectors, and what is said of it. In a plain gallery most texts are as good as any."""
+    for what, query, opening in _TEXTS:
+        for batch in connection.execute(query.execution_options(yield_per=vectors.ROWS_AT_ONCE)).partitions():
+            for row in batch:
+                try:
+                    opening(connection, row)
+                except BrokenSeal as error:
+                    yield f"the {what} {row.id} {'was changed' if error.tampered else 'is damaged'}"
+
+
+def _open_name(connection: Connection, row: Any) -> None:
+    name = name_of(connection, row.id, row.name)
+    rows.require_key_of_name(connection, row.id, name, _opened(connection, MemberRow.name_key, row.name_key))
+
+
+def _open_photo(connection: Connection, row: Any) -> None:
+    photo_path_of(connection, row.path, _opened(connection, PhotoRow.content_hash, row.content_hash))
+
+
+def _open_face(connection: Connection, row: Any) -> None:
+    content_hash = _opened(connection, PhotoRow.content_hash, row.content_hash)
+    rows.face_of(connection, {**row._mapping, "content_hash": content_hash})
+
+
+def _open_rejection(connection: Connection, row: Any) -> None:
+    _open_photo(connection, row)
+    _open_face(connection, row)
+
+
+def _open_answer(connection: Connection, row: Any) -> None:
+    content_hash = _opened(connection, LoggedDecisionRow.content_hash, row.content_hash)
+    decision_log.texts_in(connection, {**row._mapping, "content_hash": content_hash})
+
+
+def _open_backup(connection: Connection, row: Any) -> None:
+    _opened(connection, BackupRow.path, row.path)
+
+
+def _unopened(table: type[Base]) -> list[Any]:
+    """The columns of a table, those as kept that would be opened as they are fetched: one that fails ends a query."""
+    return [
+        type_coerce(column, Text).label(column.name) if isinstance(column.type, _OPENS_ITSELF) else column
+        for column in table.__table__.columns
+    ]
+
+
+def _opened(connection: Connection, column: Any, kept: str) -> Any:
+    return column.type.process_result_value(kept, connection.dialect)
+
+
+_OPENS_ITSELF = (FilePath, LookupHash, LookupText)
+_TEXTS: tuple[tuple[str, Select[Any], Callable[[Connection, Any], object]], ...] = (
+    ("name of member", select(*_unopened(MemberRow)), _open_name),
+    ("path or hash of photo", select(*_unopened(PhotoRow)), _open_photo),
+    (
+        "place or landmarks of face",
+        select(FaceRow.__table__, type_coerce(PhotoRow.content_hash, Text).label("content_hash"))
+        .select_from(FaceRow)
+        .join(PhotoRow, PhotoRow.id == FaceRow.photo_id),
+        _open_face,
+    ),
+    ("path, hash or landmarks of rejection", select(*_unopened(RejectionRow)), _open_rejection),
+    ("name in the journal's row", select(JournalNameRow.__table__), journal.names_in),
+    ("text of log entry", select(*_unopened(LoggedDecisionRow)), _open_answer),
+    ("path of backup", select(*_unopened(BackupRow)), _open_backup),
 )
 
 
-def _bad_texts(connection: Connection) -> Iterator[str]:
-    """What is sealed beside vectors; in a plain gallery any text is well."""
-    for what, query in (
-        ("name of member", select(MemberRow.id, MEMBER_NAME, MemberRow.name_key)),
-        ("path or hash of photo", select(PhotoRow.id, PhotoRow.path, PhotoRow.content_hash)),
-        ("landmarks of face", select(FaceRow.id, FaceRow.landmarks)),
-        ("path, hash or landmarks of rejection", select(RejectionRow.id, RejectionRow.path, RejectionRow.landmarks)),
-        ("name in the journal's row", select(JournalNameRow.id, JournalNameRow.name_before, JournalNameRow.name_after)),
-        ("text of log entry", select(LoggedDecisionRow.id, *_LOG_TEXTS)),
-    ):
-        # One row at a time: the types open values as they are fetched, and one that does not open ends the query.
-        for key in connection.scalars(select(query.selected_columns.id)).all() if cipher_of(connection) else ():
-            try:
-                connection.execute(query.where(query.selected_columns.id == key)).all()
-            except BrokenSeal as error:
-                yield f"the {what} {key} {'was changed' if error.tampered else 'is damaged'}"
+def _bad_calibration(connection: Connection) -> Iterator[str]:
+    try:
+        calibrations.load(connection)
+    except BrokenSeal as error:
+        yield f"the calibration {'was changed' if error.tampered else 'is damaged'}"
 
 
 def _bad_crops(connection: Connection) -> Iterator[str]:

@@ -25,7 +25,7 @@ from facegallery.domain import (
 from facegallery.errors import GalleryDamaged
 from facegallery.store import calibrations, crops, journal, rejections, rows, taking
 from facegallery.store.changes import Change
-from facegallery.store.sealed import open_bytes
+from facegallery.store.sealed import open_bytes, photo_path_of
 from facegallery.store.tables import MEMBER_NAME, CropRow, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import ROWS_AT_ONCE, from_blobs, open_vectors
 from facegallery.store.writing import WritableStore
@@ -99,7 +99,14 @@ def _held(connection: Connection, path: Path, *, with_crops: bool, now: datetime
         preparation=preparation,
         members=tuple(ArchivedMember(row.name, row.created_at) for row in members),
         photos=tuple(
-            ArchivedPhoto(row.content_hash, row.path, row.width_px, row.height_px, row.added_at) for row in photos
+            ArchivedPhoto(
+                row.content_hash,
+                photo_path_of(connection, row.path, row.content_hash),
+                row.width_px,
+                row.height_px,
+                row.added_at,
+            )
+            for row in photos
         ),
         faces=faces,
         vectors=vectors,
@@ -119,8 +126,9 @@ def _faces(
 
     query = (
         select(FaceRow.__table__, TemplateRow.face_id, TemplateRow.member_id, TemplateRow.vector)
-        .add_columns(TemplateRow.created_at.label("enrolled_at"))
+        .add_columns(TemplateRow.created_at.label("enrolled_at"), PhotoRow.content_hash)
         .join(TemplateRow, TemplateRow.face_id == FaceRow.id)
+        .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
         .order_by(TemplateRow.id)
     )
     n = connection.scalar(select(func.count()).select_from(TemplateRow).join(FaceRow)) or 0
@@ -131,7 +139,7 @@ def _faces(
         vectors[len(faces) : len(faces) + len(batch)] = open_vectors(connection, batch)
         for row in batch:
             member, photo = member_places[row.member_id], photo_places[row.photo_id]
-            face = rows.face_of(row._mapping)
+            face = rows.face_of(connection, row._mapping)
             faces.append(ArchivedFace(member, photo, face, row.quality, row.enrolled_at))
             face_ids.append(row.face_id)
     return tuple(faces), face_ids, vectors
@@ -143,7 +151,11 @@ def _rejections(
     found = connection.execute(select(RejectionRow.__table__).order_by(RejectionRow.id)).all()
     rejected = tuple(
         ArchivedRejection(
-            member_places[row.member_id], row.content_hash, row.path, rows.face_of(row._mapping), row.created_at
+            member_places[row.member_id],
+            row.content_hash,
+            photo_path_of(connection, row.path, row.content_hash),
+            rows.face_of(connection, row._mapping),
+            row.created_at,
         )
         for row in found
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, update
@@ -16,6 +16,7 @@ from sqlalchemy.orm import aliased
 
 from facegallery.domain import Asked, Decision, LoggedDecision, ModelIdentity, ScoreRule, Verdict
 from facegallery.store import rows
+from facegallery.store.sealed import exactly, kept_path, kept_text, path_of, text_of
 from facegallery.store.tables import FaceRow, LoggedDecisionRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
 
 _WANTED = func.json_each(bindparam("ids")).table_valued("value")
@@ -81,7 +82,39 @@ def add(
         if runner_up is not None and runner_up.member in there:
             values |= {"runner_up_id": there[runner_up.member], "runner_up": runner_up.member}
             values |= {"margin": decision.margin}
-        connection.execute(insert(LoggedDecisionRow).values(**values))
+        connection.execute(insert(LoggedDecisionRow).values(**_kept(connection, values)))
+
+
+def _kept(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    kept = dict(values)
+    for column in _NAMED & values.keys():
+        kept[column] = kept_text(connection, values[column], _context(column, values))
+    return kept | {"path": kept_path(connection, values["path"], _context("path", values))}
+
+
+def texts_in(connection: Connection, row: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is sealed in an entry: path, who asked, and the members who are named in it.
+
+    Raises:
+        BrokenSeal: Something is damaged, or was changed, or is of another entry, or the answer beside it is not as it
+            was given.
+    """
+    opened = {name: text_of(connection, row[name], _context(name, row)) for name in _NAMED if row[name] is not None}
+    return {**dict.fromkeys(_NAMED), **opened, "path": path_of(connection, row["path"], _context("path", row))}
+
+
+_NAMED = {"asked_by", "member", "runner_up"}
+
+
+def _context(column: str, row: Mapping[Any, Any]) -> str:
+    """What a text is sealed for: the whole answer, but for the runner-up, who may be blanked."""
+    numbers = [row.get(name) for name in ("similarity", "threshold", "min_margin")]
+    if column == "runner_up":
+        column, numbers = f"runner-up {row['runner_up_id']}", [*numbers, row["margin"]]
+    at = row["at"].astimezone(timezone.utc).isoformat()
+    face = f"face {row['face_number']} of photo {row['content_hash']}"
+    said = f"{row['verdict']} {row.get('member_id')} {' '.join(exactly(number) for number in numbers)} {row['score']}"
+    return f"{column} of the answer to {row['command']} at {at} about {face}: {said}"
 
 
 def _still_there(
@@ -119,7 +152,7 @@ def entries(
         query = query.where(or_(LoggedDecisionRow.member_id == member_id, LoggedDecisionRow.runner_up_id == member_id))
     if since is not None:
         query = query.where(LoggedDecisionRow.at >= since)
-    return [_entry(row) for row in connection.execute(query).mappings()]
+    return [_entry(connection, row) for row in connection.execute(query).mappings()]
 
 
 _ENTRIES = (
@@ -129,22 +162,23 @@ _ENTRIES = (
 )
 
 
-def _entry(row: RowMapping) -> LoggedDecision:
+def _entry(connection: Connection, row: RowMapping) -> LoggedDecision:
+    texts = texts_in(connection, row)
     return LoggedDecision(
         at=row["at"],
         asked=Asked(
-            row["asked_by"],
+            texts["asked_by"],
             row["command"],
-            row["path"],
+            texts["path"],
             row["content_hash"],
             ScoreRule(row["score"]),
             ModelIdentity(row["model_name"], row["fingerprint"]),
         ),
         face_number=row["face_number"],
         verdict=Verdict(row["verdict"]),
-        member=row["member"],
+        member=texts["member"],
         similarity=row["similarity"],
-        runner_up=row["runner_up"],
+        runner_up=texts["runner_up"],
         margin=row["margin"],
         threshold=row["threshold"],
         min_margin=row["min_margin"],

@@ -18,6 +18,7 @@ from facegallery.domain import Removal, Traces
 from facegallery.store.engine import checkpoint, vacuum
 from facegallery.store.tables import (
     MEMBER_NAME,
+    PHOTO_PATH,
     Base,
     FaceRow,
     MemberRow,
@@ -144,7 +145,7 @@ _VECTORS = select(TemplateRow.id, TemplateRow.vector, TemplateRow.face_id, Templ
 _PHOTOS = (
     select(
         PhotoRow.id,
-        PhotoRow.path,
+        PHOTO_PATH,
         PhotoRow.content_hash,
         type_coerce(PhotoRow.path, Text).label("kept_path"),
         type_coerce(PhotoRow.content_hash, Text).label("kept_hash"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
@@ -16,6 +17,7 @@ from facegallery.domain import Action
 from facegallery.names import name_key
 from facegallery.store.changes import LISTED, Change, Move, Naming, listed
 from facegallery.store.rows import insert_row
+from facegallery.store.sealed import kept_text, text_of
 from facegallery.store.tables import (
     JournalMoveRow,
     JournalNameRow,
@@ -26,6 +28,9 @@ from facegallery.store.tables import (
 )
 
 _IN_LIST = select(LISTED.c.value)
+_NAMES = select(
+    JournalNameRow.entry_id, JournalNameRow.member_id, JournalNameRow.name_before, JournalNameRow.name_after
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def append(
         is_partial=False,
     )
     for row, values in (
-        (JournalNameRow, [_name_values(entry_id, each) for each in change.namings]),
+        (JournalNameRow, [_name_values(connection, entry_id, each) for each in change.namings]),
         (JournalMoveRow, [_move_values(entry_id, each) for each in change.moves]),
     ):
         if values:
@@ -87,14 +92,35 @@ def append(
     return entry_id
 
 
-def _name_values(entry_id: int, naming: Naming) -> dict[str, object]:
+def _name_values(connection: Connection, entry_id: int, naming: Naming) -> dict[str, object]:
+    before, after = (
+        None if name is None else kept_text(connection, name, _name_context(which, entry_id, naming.member_id))
+        for which, name in (("before", naming.before), ("after", naming.after))
+    )
     return {
         "entry_id": entry_id,
         "member_id": naming.member_id,
-        "name_before": naming.before,
-        "name_after": naming.after,
+        "name_before": before,
+        "name_after": after,
         "created_at": naming.created_at,
     }
+
+
+def names_in(connection: Connection, row: Any) -> tuple[str | None, str | None]:
+    """The names before and after in a row of an entry, which has ``entry_id`` and ``member_id``.
+
+    Raises:
+        BrokenSeal: One is damaged, or was changed, or is of another entry or member, or the other of the two.
+    """
+    before, after = (
+        None if kept is None else text_of(connection, kept, _name_context(which, row.entry_id, row.member_id))
+        for which, kept in (("before", row.name_before), ("after", row.name_after))
+    )
+    return before, after
+
+
+def _name_context(which: str, entry_id: int, member_id: int) -> str:
+    return f"name of member {member_id} {which} entry {entry_id}"
 
 
 def _move_values(entry_id: int, move: Move) -> dict[str, object]:
@@ -125,7 +151,7 @@ def load(connection: Connection, entry_ids: Collection[int]) -> list[Recorded]:
     namings: dict[int, list[Naming]] = {}
     names = select(JournalNameRow.__table__).where(JournalNameRow.entry_id.in_(_IN_LIST))
     for row in connection.execute(names.order_by(JournalNameRow.id), ids):
-        naming = Naming(row.member_id, row.name_before, row.name_after, row.created_at)
+        naming = Naming(row.member_id, *names_in(connection, row), row.created_at)
         namings.setdefault(row.entry_id, []).append(naming)
     moves: dict[int, list[Move]] = {}
     moved = select(JournalMoveRow.__table__).where(JournalMoveRow.entry_id.in_(_IN_LIST))
@@ -167,11 +193,10 @@ def newest(connection: Connection, n: int | None, member_ids: Collection[int] | 
 def members_called(connection: Connection, name: str) -> set[int]:
     """Ids of those who have, or had, this name, in any spelling, as far as the journal tells."""
     key = name_key(name)
-    query = select(JournalNameRow.member_id, JournalNameRow.name_before, JournalNameRow.name_after)
     return {
         row.member_id
-        for row in connection.execute(query)
-        if key in [name_key(each) for each in (row.name_before, row.name_after) if each is not None]
+        for row in connection.execute(_NAMES)
+        if key in [name_key(each) for each in names_in(connection, row) if each is not None]
     }
 
 
@@ -208,10 +233,13 @@ def later_loss(connection: Connection, member_id: int, *, after: int) -> int | N
 
 def later_naming(connection: Connection, member_id: int, *, after: int) -> int | None:
     """The same by which a member came, went, or got another name."""
-    query = select(JournalNameRow.entry_id, JournalNameRow.name_before, JournalNameRow.name_after)
-    query = query.join(JournalRow, JournalRow.id == JournalNameRow.entry_id).where(*_in_force(after))
+    query = _NAMES.join(JournalRow, JournalRow.id == JournalNameRow.entry_id).where(*_in_force(after))
     named = query.where(JournalNameRow.member_id == member_id).order_by(JournalNameRow.entry_id.desc())
-    return next((row.entry_id for row in connection.execute(named) if row.name_before != row.name_after), None)
+    for row in connection.execute(named):
+        name_before, name_after = names_in(connection, row)
+        if name_before != name_after:
+            return int(row.entry_id)
+    return None
 
 
 def _newest_in_force(connection: Connection, which: ColumnElement[bool], after: int) -> int | None:
@@ -256,10 +284,9 @@ def heirs(connection: Connection) -> dict[int, int]:
 
 def known_names(connection: Connection, member_id: int) -> set[str]:
     """All names that the journal knows of a member and of those who became part of the member."""
-    query = select(JournalNameRow.name_before, JournalNameRow.name_after)
-    query = query.where(JournalNameRow.member_id.in_(_IN_LIST))
+    query = _NAMES.where(JournalNameRow.member_id.in_(_IN_LIST))
     found = connection.execute(query, listed(_one_with(connection, {member_id}))).all()
-    return {name for row in found for name in row if name is not None}
+    return {name for row in found for name in names_in(connection, row) if name is not None}
 
 
 def forget(connection: Connection, member_id: int) -> set[int]:

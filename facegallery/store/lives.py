@@ -23,7 +23,7 @@ from facegallery.store import changes, journal, moves, rejections, rows
 from facegallery.store.changes import Change, Move, Naming
 from facegallery.store.journal import Recorded
 from facegallery.store.members import MembersStore
-from facegallery.store.tables import FaceRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.tables import PHOTO_PATH, REJECTION_PATH, FaceRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.undoing import UNDOABLE, Present, obstacle
 
 
@@ -167,7 +167,7 @@ class LivesStore(MembersStore):
     def faces_at(self, path: Path) -> list[EnrolledFace]:
         """The faces that are enrolled from photos that were last at this place; oldest first."""
         with self._read() as connection:  # paths are sealed anew each time they are kept: no query finds one
-            photos = [row.id for row in connection.execute(select(PhotoRow.id, PhotoRow.path)) if row.path == path]
+            photos = [row.id for row in connection.execute(select(PhotoRow.id, PHOTO_PATH)) if row.path == path]
             return rows.enrolled_faces(connection, PhotoRow.id.in_(photos)) if photos else []
 
     def _carried_out(
@@ -279,14 +279,12 @@ def _told(connection: Connection, entries: Sequence[Recorded]) -> list[JournalEn
     present = Present.of(connection, entries)
     moved = [move for entry in entries for move in entry.change.moves]
     of_templates = (
-        select(TemplateRow.id, PhotoRow.path)
+        select(TemplateRow.id, PHOTO_PATH)
         .join(FaceRow, FaceRow.id == TemplateRow.face_id)
         .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
         .where(TemplateRow.id.in_(select(changes.LISTED.c.value)))
     )
-    of_rejections = select(RejectionRow.id, RejectionRow.path).where(
-        RejectionRow.id.in_(select(changes.LISTED.c.value))
-    )
+    of_rejections = select(RejectionRow.id, REJECTION_PATH).where(RejectionRow.id.in_(select(changes.LISTED.c.value)))
     photos = _paths(connection, of_templates, [move.template_id for move in moved])
     rejected = _paths(connection, of_rejections, [move.rejection_id for move in moved])
     return [_entry(connection, entry, present, photos, rejected) for entry in entries]

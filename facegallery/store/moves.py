@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
-from facegallery.store.tables import FaceRow, MemberRow, PhotoRow, TemplateRow
+from facegallery.store.tables import PHOTO_PATH, FaceRow, MemberRow, PhotoRow, TemplateRow
 
 _WANTED = func.json_each(bindparam("ids")).table_valued("value")
 _THESE = TemplateRow.id.in_(select(_WANTED.c.value))
@@ -39,7 +39,7 @@ def met_in_photos(connection: Connection, template_ids: Collection[int], member_
     """
     face, other, of_other = aliased(FaceRow), aliased(FaceRow), aliased(TemplateRow)
     query = (
-        select(PhotoRow.id, PhotoRow.path)
+        select(PhotoRow.id, PHOTO_PATH)
         .join(face, face.photo_id == PhotoRow.id)
         .join(TemplateRow, TemplateRow.face_id == face.id)
         .join(other, other.photo_id == PhotoRow.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -291,8 +291,11 @@ class ReadableStore:
         with self._read() as connection:
             return checks.faults(connection)
 
-    def _read(self) -> AbstractContextManager[Connection]:
-        return reading(self._engine, self._path)
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with reading(self._engine, self._path) as connection:
+            keys.require_key_of_opening(connection, self._path)
+            yield connection
 
     def _template_set(self, connection: Connection, read: rows.Read) -> TemplateSet:
         import numpy as np  # members are listed without it

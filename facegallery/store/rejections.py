@@ -11,9 +11,18 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, 
 
 from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
-from facegallery.store.rows import box_columns, face_of, insert_row
-from facegallery.store.sealed import open_bytes, seal_bytes
-from facegallery.store.tables import MEMBER_NAME, FaceRow, MemberRow, NewVectorRow, PhotoRow, RejectionRow, TemplateRow
+from facegallery.store.rows import box_columns, face_columns, face_of, insert_row
+from facegallery.store.sealed import kept_photo_path, open_bytes, seal_bytes
+from facegallery.store.tables import (
+    MEMBER_NAME,
+    REJECTION_PATH,
+    FaceRow,
+    MemberRow,
+    NewVectorRow,
+    PhotoRow,
+    RejectionRow,
+    TemplateRow,
+)
 from facegallery.store.vectors import from_blobs
 
 if TYPE_CHECKING:
@@ -35,7 +44,7 @@ def vectors(connection: Connection) -> dict[str, Vectors]:
 def all_of(connection: Connection, member_id: int | None = None) -> list[Rejection]:
     """The rejections of one member, or all of them; oldest first."""
     query = _REJECTIONS if member_id is None else _REJECTIONS.where(RejectionRow.member_id == member_id)
-    return [_rejection(row) for row in connection.execute(query).mappings()]
+    return [_rejection(connection, row) for row in connection.execute(query).mappings()]
 
 
 def one(connection: Connection, rejection_id: int) -> Rejection:
@@ -47,7 +56,7 @@ def one(connection: Connection, rejection_id: int) -> Rejection:
     row = connection.execute(_REJECTIONS.where(RejectionRow.id == rejection_id)).mappings().one_or_none()
     if row is None:
         raise RejectionNotFound(rejection_id)
-    return _rejection(row)
+    return _rejection(connection, row)
 
 
 def find(connection: Connection, face: Face, *, content_hash: str, member_id: int) -> int | None:
@@ -65,10 +74,8 @@ def add(connection: Connection, face: Face, *, photo: Photo, member_id: int, vec
         RejectionRow,
         member_id=member_id,
         content_hash=photo.content_hash,
-        path=photo.path.absolute(),
-        **box_columns(face),
-        landmarks=face.landmarks_xy,
-        probability=float(face.probability),
+        path=kept_photo_path(connection, photo.path.absolute(), photo.content_hash),
+        **face_columns(connection, face, content_hash=photo.content_hash),
         vector=seal(connection, vector, member_id=member_id, content_hash=photo.content_hash),
         created_at=now,
     )
@@ -172,7 +179,7 @@ _REJECTIONS = (
     select(
         RejectionRow.id,
         MEMBER_NAME,
-        RejectionRow.path,
+        REJECTION_PATH,
         RejectionRow.content_hash,
         RejectionRow.box_left,
         RejectionRow.box_top,
@@ -187,12 +194,12 @@ _REJECTIONS = (
 )
 
 
-def _rejection(row: RowMapping) -> Rejection:
+def _rejection(connection: Connection, row: RowMapping) -> Rejection:
     return Rejection(
         rejection_id=row["id"],
         member=row["name"],
         photo_path=row["path"],
         content_hash=row["content_hash"],
-        face=face_of(row),
+        face=face_of(connection, row),
         rejected_at=row["created_at"],
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from facegallery.domain import (
     EMBEDDING_SIZE,
+    BoxXyxy,
     EmbeddedFace,
     EnrolledFace,
     Face,
@@ -41,9 +42,11 @@ from facegallery.domain import (
 )
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelChanged, ModelMismatch
 from facegallery.names import clean_name, name_key, nearest_names
-from facegallery.store.sealed import cipher_of, kept_name, lookup_text
+from facegallery.sealing import BrokenSeal
+from facegallery.store.sealed import cipher_of, exactly, kept_name, kept_photo_path, kept_points, lookup_text, points_of
 from facegallery.store.tables import (
     MEMBER_NAME,
+    PHOTO_PATH,
     Base,
     FaceRow,
     MemberRow,
@@ -227,8 +230,28 @@ def rename_member(connection: Connection, member_id: int, name: str) -> None:
 
 
 def find_member(connection: Connection, name: str) -> int | None:
-    """The id of the member with this name, or None."""
-    return connection.scalar(select(MemberRow.id).where(MemberRow.name_key == name_key(name)))
+    """The id of the member with this name, or None.
+
+    Raises:
+        BrokenSeal: The member that is found by the name has another: keys of names were exchanged.
+    """
+    query = select(MemberRow.id, MEMBER_NAME).where(MemberRow.name_key == name_key(name))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    require_key_of_name(connection, row.id, row.name, name_key(name))
+    return int(row.id)
+
+
+def require_key_of_name(connection: Connection, member_id: int, name: str, key: str) -> None:
+    """Pass when a member is found by the key of the own name: only the name is bound to the member.
+
+    Raises:
+        BrokenSeal: By another.
+    """
+    if name_key(name) != key:
+        context = f"key of the name of member {member_id}"
+        raise BrokenSeal(context.encode(), tampered=cipher_of(connection) is not None)
 
 
 _MEMBERS = (
@@ -247,7 +270,7 @@ def _member(row: RowMapping) -> Member:
 
 def enrolled_faces(connection: Connection, *narrowed: ColumnElement[bool]) -> list[EnrolledFace]:
     """The enrolled faces for which all of this holds, oldest first."""
-    return [_enrolled_face(row) for row in connection.execute(_ENROLLED_FACES.where(*narrowed)).mappings()]
+    return [_enrolled_face(connection, row) for row in connection.execute(_ENROLLED_FACES.where(*narrowed)).mappings()]
 
 
 def enrolled_face_of(connection: Connection, template_id: int) -> EnrolledFace:
@@ -271,7 +294,7 @@ def photo_id_of(connection: Connection, photo: Photo, *, now: datetime) -> int:
         connection,
         PhotoRow,
         content_hash=photo.content_hash,
-        path=photo.path.absolute(),
+        path=kept_photo_path(connection, photo.path.absolute(), photo.content_hash),
         width_px=photo.width_px,
         height_px=photo.height_px,
         added_at=now,
@@ -313,17 +336,11 @@ def give_template(connection: Connection, template_id: int, member_id: int) -> N
     connection.execute(delete(NewVectorRow).where(NewVectorRow.template_id == template_id))
 
 
-def insert_face(connection: Connection, embedded: EmbeddedFace, *, photo_id: int) -> int:
-    """Add a face; returns its id."""
-    return insert_row(
-        connection,
-        FaceRow,
-        photo_id=photo_id,
-        **box_columns(embedded.face),
-        landmarks=embedded.face.landmarks_xy,
-        probability=float(embedded.face.probability),
-        quality=None if embedded.quality is None else float(embedded.quality.overall),
-    )
+def insert_face(connection: Connection, embedded: EmbeddedFace, *, photo_id: int, content_hash: str) -> int:
+    """Add a face of the photo that has this id and these bytes; returns its id."""
+    quality = None if embedded.quality is None else float(embedded.quality.overall)
+    columns = face_columns(connection, embedded.face, content_hash=content_hash, quality=quality)
+    return insert_row(connection, FaceRow, photo_id=photo_id, quality=quality, **columns)
 
 
 def find_template(connection: Connection, face: Face, *, photo_id: int, member_id: int) -> int | None:
@@ -459,7 +476,7 @@ _ENROLLED_FACES = (
         TemplateRow.id,
         TemplateRow.created_at,
         MEMBER_NAME,
-        PhotoRow.path,
+        PHOTO_PATH,
         PhotoRow.content_hash,
         FaceRow.box_left,
         FaceRow.box_top,
@@ -476,22 +493,46 @@ _ENROLLED_FACES = (
 )
 
 
-def _enrolled_face(row: RowMapping) -> EnrolledFace:
+def _enrolled_face(connection: Connection, row: RowMapping) -> EnrolledFace:
     return EnrolledFace(
         template_id=row["id"],
         member=row["name"],
         photo_path=row["path"],
         content_hash=row["content_hash"],
-        face=face_of(row),
+        face=face_of(connection, row),
         enrolled_at=row["created_at"],
         quality=row["quality"],
     )
 
 
-def face_of(row: RowMapping) -> Face:
-    """The detection that a row's columns keep, of an enrolled face or of a rejected one."""
-    box_xyxy = (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"])
-    return Face(box_xyxy, row["landmarks"], row["probability"])
+def face_of(connection: Connection, row: Mapping[Any, Any]) -> Face:
+    """The detection that a row's columns keep, of an enrolled face or of a rejected one; with ``content_hash``.
+
+    Raises:
+        BrokenSeal: The landmarks are damaged, or something of the face, or the photo that it is in, was changed.
+    """
+    points = points_of(connection, row["landmarks"], _face_context(row, row["content_hash"]))
+    return Face(box_of(row), points, row["probability"])
+
+
+def face_columns(
+    connection: Connection, face: Face, *, content_hash: str, quality: float | None = None
+) -> dict[str, object]:
+    """A detection as columns; the landmarks are sealed for the photo and for all else that is kept of the face."""
+    columns = {**box_columns(face), "probability": float(face.probability)}
+    context = _face_context({**columns, "quality": quality}, content_hash)
+    return {**columns, "landmarks": kept_points(connection, face.landmarks_xy, context)}
+
+
+def _face_context(row: Mapping[Any, Any], content_hash: str) -> str:
+    box = " ".join(exactly(edge) for edge in box_of(row))
+    seen = f"probability {exactly(row['probability'])}, quality {exactly(row.get('quality'))}"
+    return f"face in photo {content_hash} at {box}, {seen}"
+
+
+def box_of(row: Mapping[Any, Any]) -> BoxXyxy:
+    """The box that a row's columns keep."""
+    return row["box_left"], row["box_top"], row["box_right"], row["box_bottom"]
 
 
 def box_columns(face: Face) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""Column types: what they keep is readable in a plain gallery and sealed in an encrypted one.
+"""What the columns keep: readable in a plain gallery and sealed in an encrypted one.
 
-Statements are compiled for an engine's dialect, so the dialect is where a type finds the cipher of its gallery. What a
-type binds a value to is the column; rows that say who somebody is (names, vectors) are bound to their ids as well.
+Statements are compiled for an engine's dialect, so the dialect is where a type finds the cipher of its gallery. A type
+binds a value to the column alone. What is bound to its row as well (names, vectors, paths, landmarks, journal and log)
+is sealed by functions, which are told the row.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Dialect, Engine, Text
 from sqlalchemy.types import TypeDecorator
 
 from facegallery.domain import Cipher, PointXy
+from facegallery.sealing import BrokenSeal
 
 _CIPHER = "facegallery_cipher"
 
@@ -30,28 +32,6 @@ def cipher_of(of: Connection | Dialect) -> Cipher | None:
     return cipher
 
 
-class SealedText(TypeDecorator[str]):
-    """Text that is only read."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, context: str) -> None:
-        super().__init__()
-        self.context = context
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Seal it where the gallery is encrypted."""
-        return None if value is None else _seal_text(cipher_of(dialect), value.encode(), self.context) or value
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """Undo what ``process_bind_param`` did."""
-        if value is None:
-            return None
-        opened = _open_text(cipher_of(dialect), value, self.context)
-        return value if opened is None else opened.decode()
-
-
 class FilePath(TypeDecorator[Path]):
     """A path as readable text; as the file system's own bytes where those are not valid text."""
 
@@ -64,48 +44,11 @@ class FilePath(TypeDecorator[Path]):
 
     def process_bind_param(self, value: Path | None, dialect: Dialect) -> str | bytes | None:
         """Choose the form; SQLite remembers which it was."""
-        if value is None:
-            return None
-        sealed = _seal_text(cipher_of(dialect), os.fsencode(value), self.context)
-        if sealed is not None:
-            return sealed
-        try:
-            str(value).encode()
-        except UnicodeEncodeError:
-            return os.fsencode(value)
-        return str(value)
+        return None if value is None else _kept_path(cipher_of(dialect), value, self.context)
 
     def process_result_value(self, value: str | bytes | None, dialect: Dialect) -> Path | None:
         """Undo what ``process_bind_param`` did."""
-        if value is None:
-            return None
-        opened = _open_text(cipher_of(dialect), value, self.context)
-        return Path(os.fsdecode(value if opened is None else opened))
-
-
-class Points(TypeDecorator[tuple[PointXy, ...]]):
-    """Points (x, y) as JSON, exact to the last digit."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, context: str) -> None:
-        super().__init__()
-        self.context = context
-
-    def process_bind_param(self, value: tuple[PointXy, ...] | None, dialect: Dialect) -> str | None:
-        """Write them; NaN is refused, since no other reader of JSON would take it."""
-        if value is None:
-            return None
-        text = json.dumps([[float(x), float(y)] for x, y in value], allow_nan=False)
-        return _seal_text(cipher_of(dialect), text.encode(), self.context) or text
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[PointXy, ...] | None:
-        """Read them."""
-        if value is None:
-            return None
-        opened = _open_text(cipher_of(dialect), value, self.context)
-        return tuple((float(x), float(y)) for x, y in json.loads(value if opened is None else opened))
+        return None if value is None else _path_of(cipher_of(dialect), value, self.context)
 
 
 class LookupText(TypeDecorator[str]):
@@ -150,9 +93,7 @@ class LookupHash(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Undo what ``process_bind_param`` did."""
         cipher = cipher_of(dialect)
-        if value is None or cipher is None:
-            return value
-        return cipher.from_lookup(_decoded(value), self.context.encode()).hex()
+        return value if value is None or cipher is None else _hash_of(cipher, value, self.context)
 
 
 class MemberName(TypeDecorator[str]):
@@ -170,9 +111,39 @@ class MemberName(TypeDecorator[str]):
         return kept if opened is None else opened.decode()
 
 
+class PhotoPath(TypeDecorator[Path]):
+    """A photo's kept hash and path, ``hash:path in hex``, opened to the path. See ``tables.PHOTO_PATH``."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Path | None:
+        """Open the path beside the hash that it was sealed for."""
+        if value is None:
+            return None
+        cipher, (kept_hash, path) = cipher_of(dialect), value.split(":")
+        content_hash = kept_hash if cipher is None else _hash_of(cipher, kept_hash, "content_hash")
+        return _path_of(cipher, bytes.fromhex(path), _photo_context(content_hash))
+
+
+def kept_photo_path(connection: Connection, path: Path, content_hash: str) -> str | bytes:
+    """What ``path`` holds in the rows of a photo of these bytes."""
+    return kept_path(connection, path, _photo_context(content_hash))
+
+
+def photo_path_of(connection: Connection, kept: str | bytes, content_hash: str) -> Path:
+    """Undo what ``kept_photo_path`` did."""
+    return path_of(connection, kept, _photo_context(content_hash))
+
+
 def kept_name(connection: Connection, member_id: int, name: str) -> str:
     """What ``MemberRow.name`` holds for a member's name."""
-    return _seal_text(cipher_of(connection), name.encode(), _name_context(member_id)) or name
+    return kept_text(connection, name, _name_context(member_id))
+
+
+def name_of(connection: Connection, member_id: int, kept: str) -> str:
+    """Undo what ``kept_name`` did."""
+    return text_of(connection, kept, _name_context(member_id))
 
 
 def lookup_text(cipher: Cipher | None, text: str, context: str) -> str:
@@ -194,6 +165,74 @@ def open_bytes(connection: Connection, kept: bytes, context: str) -> bytes:
     """
     cipher = cipher_of(connection)
     return kept if cipher is None else cipher.unseal(kept, context.encode())
+
+
+def kept_text(connection: Connection, text: str, context: str) -> str:
+    """Text as it is kept: sealed where the gallery is encrypted."""
+    return _seal_text(cipher_of(connection), text.encode(), context) or text
+
+
+def text_of(connection: Connection, kept: str, context: str) -> str:
+    """Undo what ``kept_text`` did.
+
+    Raises:
+        BrokenSeal: It is damaged, or was changed or moved; so it is for the two below.
+    """
+    opened = _open_text(cipher_of(connection), kept, context)
+    return kept if opened is None else opened.decode()
+
+
+def kept_path(connection: Connection, path: Path, context: str) -> str | bytes:
+    """A path as it is kept; readable as ``FilePath`` has it."""
+    return _kept_path(cipher_of(connection), path, context)
+
+
+def path_of(connection: Connection, kept: str | bytes, context: str) -> Path:
+    """Undo what ``kept_path`` did."""
+    return _path_of(cipher_of(connection), kept, context)
+
+
+def kept_points(connection: Connection, points: tuple[PointXy, ...], context: str) -> str:
+    """Points as they are kept: JSON, exact to the last digit. NaN is refused, since no other reader would take it."""
+    return kept_text(connection, json.dumps([[float(x), float(y)] for x, y in points], allow_nan=False), context)
+
+
+def points_of(connection: Connection, kept: str, context: str) -> tuple[PointXy, ...]:
+    """Undo what ``kept_points`` did."""
+    text = text_of(connection, kept, context)
+    try:
+        return tuple((float(x), float(y)) for x, y in json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise BrokenSeal(context.encode(), tampered=False) from error
+
+
+def exactly(number: float | None) -> str:
+    """A number as contexts speak of it: SQLite keeps every digit, but no negative zero."""
+    return repr(None if number is None else float(number) + 0.0)
+
+
+def _photo_context(content_hash: str) -> str:
+    return f"path of photo {content_hash}"
+
+
+def _kept_path(cipher: Cipher | None, path: Path, context: str) -> str | bytes:
+    sealed = _seal_text(cipher, os.fsencode(path), context)
+    if sealed is not None:
+        return sealed
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
+
+
+def _path_of(cipher: Cipher | None, kept: str | bytes, context: str) -> Path:
+    opened = _open_text(cipher, kept, context)
+    return Path(os.fsdecode(kept if opened is None else opened))
+
+
+def _hash_of(cipher: Cipher, kept: str, context: str) -> str:
+    return cipher.from_lookup(_decoded(kept), context.encode()).hex()
 
 
 def _name_context(member_id: int) -> str:

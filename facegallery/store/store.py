@@ -36,7 +36,7 @@ from facegallery.store.lives import LivesStore
 from facegallery.store.logged import LogStore
 from facegallery.store.migrate import ensure_current, found_revision, upgrade
 from facegallery.store.reembedding import ReembeddingStore
-from facegallery.store.sealed import give_cipher
+from facegallery.store.sealed import give_cipher, kept_photo_path
 from facegallery.store.tables import PhotoRow
 from facegallery.store.vectors import to_blob
 from facegallery.store.writing import Clock, utc_now
@@ -102,7 +102,8 @@ class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, C
 
         Args:
             path: The database file.
-            secret: What an encrypted gallery is opened with; a plain one needs none and ignores it.
+            secret: What an encrypted gallery is opened with; a plain one needs none and ignores it, since the
+                environment may name one for other galleries.
             clock: Says what time it is, with its zone.
 
         Raises:
@@ -110,6 +111,7 @@ class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, C
             GalleryTooNew: A later version of the program wrote it.
             KeyNeeded: It is encrypted, and there is no secret.
             WrongKey: It is encrypted with another secret.
+            GalleryTampered: It was encrypted, and what leads to its key was removed.
         """
         with sqlite_errors(path):
             try:
@@ -200,7 +202,7 @@ class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, C
             photo_id = rows.photo_id_of(connection, photo, now=now)
             template_id = rows.find_template(connection, face.face, photo_id=photo_id, member_id=member_id)
             if template_id is None:
-                face_id = rows.insert_face(connection, face, photo_id=photo_id)
+                face_id = rows.insert_face(connection, face, photo_id=photo_id, content_hash=photo.content_hash)
                 template_id = rows.insert_template(
                     connection, blob, face_id=face_id, member_id=member_id, model_id=model_id, now=now
                 )
@@ -312,8 +314,8 @@ class Store(LivesStore, ReembeddingStore, LogStore, ErasingStore, BackupStore, C
     def move_photo(self, content_hash: str, path: Path) -> None:
         """Remember that the photo with these bytes is now elsewhere; nothing happens where there is no such photo."""
         with self._write() as connection:
-            moved = update(PhotoRow).where(PhotoRow.content_hash == content_hash).values(path=path.absolute())
-            connection.execute(moved)
+            kept = kept_photo_path(connection, path.absolute(), content_hash)
+            connection.execute(update(PhotoRow).where(PhotoRow.content_hash == content_hash).values(path=kept))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     cast,
+    func,
     type_coerce,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from facegallery.domain import EMBEDDING_SIZE, PointXy
+from facegallery.domain import EMBEDDING_SIZE
 from facegallery.sealing import SEALED_EXTRA_BYTES
-from facegallery.store.sealed import FilePath, LookupHash, LookupText, MemberName, Points, SealedText
+from facegallery.store.sealed import FilePath, LookupHash, LookupText, MemberName, PhotoPath
 
 VECTOR_BYTES = 4 * EMBEDDING_SIZE
 SEALED_VECTOR_BYTES = VECTOR_BYTES + SEALED_EXTRA_BYTES
@@ -82,7 +83,10 @@ class MemberRow(Base):
 
 
 class PhotoRow(Base):
-    """A file that at least one face was enrolled from; the file itself is not kept."""
+    """A file that at least one face was enrolled from; the file itself is not kept.
+
+    ``path`` is as ``sealed.kept_photo_path`` makes it; read it through ``PHOTO_PATH``.
+    """
 
     __tablename__ = "photos"
     __table_args__ = (
@@ -91,14 +95,17 @@ class PhotoRow(Base):
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     content_hash: Mapped[str] = mapped_column(LookupHash("content_hash"), unique=True)
-    path: Mapped[Path] = mapped_column(FilePath("path"))
+    path: Mapped[str] = mapped_column(Text)
     width_px: Mapped[int]
     height_px: Mapped[int]
     added_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class FaceRow(Base):
-    """A detection in a photo, in pixels of the upright original; kept only while a template stands on it."""
+    """A detection in a photo, in pixels of the upright original; kept only while a template stands on it.
+
+    ``landmarks`` are as ``rows.face_columns`` makes them: sealed for the photo and all else that is said of the face.
+    """
 
     __tablename__ = "faces"
     __table_args__ = (
@@ -111,7 +118,7 @@ class FaceRow(Base):
     box_top: Mapped[float] = mapped_column(Float)
     box_right: Mapped[float] = mapped_column(Float)
     box_bottom: Mapped[float] = mapped_column(Float)
-    landmarks: Mapped[tuple[PointXy, ...]] = mapped_column(Points("landmarks"))
+    landmarks: Mapped[str] = mapped_column(Text)
     probability: Mapped[float] = mapped_column(Float)
     quality: Mapped[float | None] = mapped_column(Float)
 
@@ -187,7 +194,10 @@ class SettingsRow(Base):
 
 
 class EncryptionRow(Base):
-    """How the data key of an encrypted gallery is had from a secret; no row in a gallery that is not encrypted."""
+    """How the data key of an encrypted gallery is had from a secret; no row in a gallery that is not encrypted.
+
+    ``key_id`` is made from the data key: who has the gallery open sees by it that another one was put in its place.
+    """
 
     __tablename__ = "encryption"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -198,6 +208,7 @@ class EncryptionRow(Base):
     scrypt_r: Mapped[int]
     scrypt_p: Mapped[int]
     sealed_key: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -240,12 +251,12 @@ class RejectionRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     member_id: Mapped[int] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), index=True)
     content_hash: Mapped[str] = mapped_column(LookupHash("content_hash"))
-    path: Mapped[Path] = mapped_column(FilePath("path"))
+    path: Mapped[str] = mapped_column(Text)
     box_left: Mapped[float] = mapped_column(Float)
     box_top: Mapped[float] = mapped_column(Float)
     box_right: Mapped[float] = mapped_column(Float)
     box_bottom: Mapped[float] = mapped_column(Float)
-    landmarks: Mapped[tuple[PointXy, ...]] = mapped_column(Points("landmarks"))
+    landmarks: Mapped[str] = mapped_column(Text)
     probability: Mapped[float] = mapped_column(Float)
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -268,7 +279,6 @@ class JournalRow(Base):
     undoes: Mapped[int | None] = mapped_column(ForeignKey("journal.id", ondelete="SET NULL"))
     undone_by: Mapped[int | None]
     is_partial: Mapped[bool] = mapped_column(server_default="0")
-    details: Mapped[str | None] = mapped_column(Text)
 
 
 class JournalNameRow(Base):
@@ -279,8 +289,8 @@ class JournalNameRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("journal.id", ondelete="CASCADE"))
     member_id: Mapped[int] = mapped_column(index=True)
-    name_before: Mapped[str | None] = mapped_column(SealedText("journal"))
-    name_after: Mapped[str | None] = mapped_column(SealedText("journal"))
+    name_before: Mapped[str | None] = mapped_column(Text)
+    name_after: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -338,17 +348,17 @@ class LoggedDecisionRow(Base):
     __table_args__ = (CheckConstraint("length(content_hash) = 64", name="content_hash_is_sha256"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-    asked_by: Mapped[str] = mapped_column(SealedText("log"))
+    asked_by: Mapped[str] = mapped_column(Text)
     command: Mapped[str] = mapped_column(Text)
-    path: Mapped[Path] = mapped_column(FilePath("path"))
+    path: Mapped[str] = mapped_column(Text)
     content_hash: Mapped[str] = mapped_column(LookupHash("content_hash"), index=True)
     face_number: Mapped[int]
     verdict: Mapped[str] = mapped_column(Text)
     member_id: Mapped[int | None] = mapped_column(index=True)
-    member: Mapped[str | None] = mapped_column(SealedText("log"))
+    member: Mapped[str | None] = mapped_column(Text)
     similarity: Mapped[float | None] = mapped_column(Float)
     runner_up_id: Mapped[int | None] = mapped_column(index=True)
-    runner_up: Mapped[str | None] = mapped_column(SealedText("log"))
+    runner_up: Mapped[str | None] = mapped_column(Text)
     margin: Mapped[float | None] = mapped_column(Float)
     threshold: Mapped[float] = mapped_column(Float)
     min_margin: Mapped[float] = mapped_column(Float)
@@ -358,3 +368,9 @@ class LoggedDecisionRow(Base):
 
 MEMBER_NAME = type_coerce(cast(MemberRow.id, Text) + ":" + MemberRow.name, MemberName()).label("name")
 """A member's name in a query: it opens only in the row that it was sealed for."""
+
+PHOTO_PATH, REJECTION_PATH = (
+    type_coerce(cast(row.content_hash, Text) + ":" + func.hex(row.path, type_=Text), PhotoPath()).label("path")
+    for row in (PhotoRow, RejectionRow)
+)
+"""A photo's path in a query: it opens only beside the hash that it was sealed for."""

@@ -31,7 +31,7 @@ from facegallery.errors import ModelMismatch
 from facegallery.names import clean_name, name_key
 from facegallery.store import calibrations, crops, rejections, rows
 from facegallery.store.changes import LISTED, listed, namings_of
-from facegallery.store.sealed import kept_name
+from facegallery.store.sealed import kept_name, kept_photo_path
 from facegallery.store.tables import Base, CropRow, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import seal_vector, to_blob
 
@@ -190,6 +190,8 @@ class _There:
         )
         member_ids = {place: members[key] for place, key in enumerate(keys) if key in members}
         names = {each.member_id: each.before or "" for each in namings_of(connection, member_ids.values())}
+        for place, member_id in member_ids.items():
+            rows.require_key_of_name(connection, member_id, names[member_id], keys[place])
         return cls(
             content,
             member_ids,
@@ -241,7 +243,7 @@ def _enrolled(connection: Connection, photos: Mapping[str, int]) -> dict[str, li
     query = select(FaceRow.__table__, TemplateRow.member_id).join(TemplateRow, TemplateRow.face_id == FaceRow.id)
     found: dict[str, list[_Enrolled]] = {}
     for row in connection.execute(query.where(FaceRow.photo_id.in_(select(LISTED.c.value))), listed(photos.values())):
-        enrolled = _Enrolled(row.id, row.member_id, rows.face_of(row._mapping).box_xyxy)
+        enrolled = _Enrolled(row.id, row.member_id, rows.box_of(row._mapping))
         found.setdefault(hashes[row.photo_id], []).append(enrolled)
     return found
 
@@ -250,7 +252,7 @@ def _said(connection: Connection, member_ids: Iterable[int]) -> dict[tuple[int, 
     query = select(RejectionRow.__table__).where(RejectionRow.member_id.in_(select(LISTED.c.value)))
     found: dict[tuple[int, str], list[BoxXyxy]] = {}
     for row in connection.execute(query, listed(list(member_ids))):
-        found.setdefault((row.member_id, row.content_hash), []).append(rows.face_of(row._mapping).box_xyxy)
+        found.setdefault((row.member_id, row.content_hash), []).append(rows.box_of(row._mapping))
     return found
 
 
@@ -334,7 +336,7 @@ class _Writer:
                 {
                     "id": photo_id,
                     "content_hash": photo.content_hash,
-                    "path": photo.path,
+                    "path": kept_photo_path(self._connection, photo.path, photo.content_hash),
                     "width_px": photo.width_px,
                     "height_px": photo.height_px,
                     "added_at": photo.added_at,
@@ -353,12 +355,11 @@ class _Writer:
 
     def _face_row(self, place: int) -> dict[str, object]:
         archived = self._content.faces[place]
+        content_hash = self._content.photos[archived.photo].content_hash
         return {
             "id": self._face_ids[place],
             "photo_id": self._photo_ids[archived.photo],
-            **rows.box_columns(archived.face),
-            "landmarks": archived.face.landmarks_xy,
-            "probability": archived.face.probability,
+            **rows.face_columns(self._connection, archived.face, content_hash=content_hash, quality=archived.quality),
             "quality": archived.quality,
         }
 
@@ -386,10 +387,8 @@ class _Writer:
         return {
             "member_id": member_id,
             "content_hash": archived.content_hash,
-            "path": archived.path,
-            **rows.box_columns(archived.face),
-            "landmarks": archived.face.landmarks_xy,
-            "probability": archived.face.probability,
+            "path": kept_photo_path(self._connection, archived.path, archived.content_hash),
+            **rows.face_columns(self._connection, archived.face, content_hash=archived.content_hash),
             "vector": sealed,
             "created_at": archived.rejected_at,
         }

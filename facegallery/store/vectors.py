@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from facegallery.domain import EMBEDDING_SIZE, UNIT_LENGTH_TOLERANCE, Vectors
+from facegallery.sealing import BrokenSeal
 from facegallery.store.sealed import cipher_of, open_bytes, seal_bytes
+from facegallery.store.tables import VECTOR_BYTES
 
 if TYPE_CHECKING:  # numpy is imported where needed: members are listed without it
     import numpy as np
@@ -65,10 +67,17 @@ def open_vectors(connection: Connection, found: Sequence[Any]) -> Vectors:
 
 
 def from_blobs(blobs: Sequence[bytes]) -> Vectors:
-    """The vectors of these rows: shape (n, 512), float32."""
+    """The vectors of these rows: shape (n, 512), float32.
+
+    Raises:
+        BrokenSeal: One has another length, as a sealed one in a gallery that is not encrypted.
+    """
     import numpy as np
 
-    return np.frombuffer(b"".join(blobs), dtype=_KEPT).reshape(-1, EMBEDDING_SIZE).astype(np.float32)
+    joined = b"".join(blobs)
+    if len(joined) != len(blobs) * VECTOR_BYTES:
+        raise BrokenSeal(b"a vector", tampered=False)
+    return np.frombuffer(joined, dtype=_KEPT).reshape(-1, EMBEDDING_SIZE).astype(np.float32)
 
 
 def qualities_of(kept: Iterable[float | None]) -> Vectors:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
 from facegallery.errors import StillInTheLog
+from facegallery.store import keys
 from facegallery.store.engine import checkpoint, writing
 from facegallery.store.reading import ReadableStore
 
@@ -28,8 +29,11 @@ class WritableStore(ReadableStore):
         super().__init__(engine, path)
         self._clock = clock
 
-    def _write(self, *, wait_s: float | None = None) -> AbstractContextManager[Connection]:
-        return writing(self._engine, self._path, wait_s=wait_s)
+    @contextmanager
+    def _write(self, *, wait_s: float | None = None) -> Iterator[Connection]:
+        with writing(self._engine, self._path, wait_s=wait_s) as connection:
+            keys.require_key_of_opening(connection, self._path)
+            yield connection
 
     def _empty_log(self) -> None:
         """Have nothing removed linger in the write-ahead log.

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("scrypt_r", sa.Integer(), nullable=False),
         sa.Column("scrypt_p", sa.Integer(), nullable=False),
         sa.Column("sealed_key", sa.LargeBinary(), nullable=False),
+        sa.Column("key_id", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_encryption_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_encryption")),
@@ -69,7 +70,6 @@ def upgrade() -> None:
         sa.Column("undoes", sa.Integer(), nullable=True),
         sa.Column("undone_by", sa.Integer(), nullable=True),
         sa.Column("is_partial", sa.Boolean(), nullable=False, server_default="0"),
-        sa.Column("details", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["undoes"], ["journal.id"], name=op.f("fk_journal_undoes_journal"), ondelete="SET NULL"
         ),
