@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 from facegallery.errors import BadName
 
 MAX_NAME_LENGTH = 300
 """Longest member's name, in characters after normalization: longer than any file system lets a folder's name be."""
+
+LEAST_TOLD = 4
+"""Characters of a name that is looked for inside of words; shorter ones are parts of too many."""
 
 N_NEAREST = 3
 """How many look-alike names an error offers."""
@@ -49,3 +53,10 @@ def nearest_names(name: str, enrolled: Iterable[str]) -> tuple[str, ...]:
     """The enrolled names that look like this one, best first, at most ``N_NEAREST``."""
     by_key = {name_key(each): each for each in enrolled}
     return tuple(by_key[key] for key in difflib.get_close_matches(name_key(name), by_key, n=N_NEAREST))
+
+
+def is_in_path(names: Iterable[str], path: Path) -> bool:
+    """Whether a path tells one of these names, in any spelling: within it, or as a whole part where it is short."""
+    whole, parts = name_key(str(path)), {name_key(part) for part in (*path.parts, path.stem)}
+    keys = [name_key(name) for name in names]
+    return any(key in (whole if len(key) >= LEAST_TOLD else parts) for key in keys)

@@ -19,7 +19,17 @@ from pathlib import Path
 import pytest
 
 from facegallery import Gallery
-from facegallery.domain import EnrolledFace, Preparation, Removal
+from facegallery.domain import (
+    Asked,
+    Candidate,
+    Decision,
+    EnrolledFace,
+    Limits,
+    Preparation,
+    Removal,
+    ScoreRule,
+    Verdict,
+)
 from facegallery.errors import StillInTheLog
 from facegallery.gallery import erasing
 from facegallery.gallery.analysis import FaceAnalyzer
@@ -99,6 +109,26 @@ def test_a_forgotten_member_is_in_no_file(store: Store) -> None:
     assert store.erasure() is None
     assert store.check() == []
     assert len(store.members()) == 40
+
+
+def test_a_path_that_tells_the_name_goes_too(store: Store) -> None:
+    """Photos that were only asked about, or said not to show somebody, lie in folders of names, old and new ones."""
+    enroll_ada(store)
+    store.rename(NAME, "A. Byron")
+    store.keep_log(30)
+    nearest = Candidate("Person 3", 0.4, 1, 4)
+    decision = Decision(Verdict.UNKNOWN, nearest, None, Limits(0.5, 0.0, "asked for"), (nearest,), None)
+    for path in ("/group/Ada Lovelace-Byron/9.jpg", "/group/a. byron.png", "/group/other.jpg"):
+        name = Path(path)
+        asked = Asked("somebody", "identify", name, photo(path).content_hash, ScoreRule.CENTROID, MODEL)
+        store.log(asked, {1: decision}, store.member_ids())
+        store.reject("Person 5", photo(path, path), face=face(200), model=MODEL)
+    ids = store.templates("A. Byron").ids.tolist()
+    erasing.remove(folder_of(store), store, ids, lambda: store.forget("A. Byron"))
+    assert [entry.asked.path for entry in store.logged()] == [Path("/group/other.jpg")]
+    assert [each.photo_path for each in store.rejections()] == [Path("/group/other.jpg")]
+    after = bytes_of(folder_of(store)).lower()
+    assert not [name for name in (b"ada lovelace", b"a. byron") if name in after]
 
 
 def test_backups_in_the_gallery_go_too_unless_they_are_to_stay(store: Store, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, 
 from sqlalchemy.orm import aliased
 
 from facegallery.domain import Asked, Decision, LoggedDecision, ModelIdentity, ScoreRule, Verdict
+from facegallery.names import is_in_path
+from facegallery.sealing import BrokenSeal
 from facegallery.store import rows
 from facegallery.store.sealed import exactly, kept_path, kept_text, path_of, text_of
 from facegallery.store.tables import FaceRow, LoggedDecisionRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
@@ -219,6 +221,20 @@ def forget(connection: Connection, member_ids: Collection[int], content_hashes: 
         connection.execute(delete(LoggedDecisionRow).where(some))
     blanked = update(LoggedDecisionRow).where(LoggedDecisionRow.runner_up_id.in_(these))
     connection.execute(blanked.values(runner_up_id=None, runner_up=None, margin=None), wanted)
+
+
+def forget_called(connection: Connection, names: Collection[str]) -> None:
+    """Remove entries about photos whose path tells one of these names, and those that cannot be opened any more."""
+    ids = []
+    for row in connection.execute(select(LoggedDecisionRow.__table__)).mappings():
+        try:
+            told = is_in_path(names, texts_in(connection, row)["path"])
+        except BrokenSeal:
+            told = True
+        if told:
+            ids.append(row["id"])
+    these = LoggedDecisionRow.id.in_(select(_WANTED.c.value))
+    connection.execute(delete(LoggedDecisionRow).where(these), {"ids": json.dumps(ids)})
 
 
 def forget_templates(connection: Connection, template_ids: Sequence[int]) -> None:

@@ -40,8 +40,9 @@ class MembersStore(WritableStore):
     def forget(self, name: str, *, keep_backups: bool = False) -> Removal:
         """Remove a member with all templates and faces, and the photos in which no other member's face is enrolled.
 
-        Of a calibration the numbers that are of single photos go too; its threshold, which is of the group, stays. So
-        do rejections that are of the member's own faces, whoever it was said that they are not.
+        Of a calibration the numbers that are of single photos go too; its threshold, which is of the group, stays.
+        Rejections go that are of the member's own faces, whoever it was said that they are not, and whatever was said
+        or logged of photos whose path tells one of the member's names.
 
         Removed bytes are overwritten in the database; ``erase`` sees to copies of them, and the store remembers that it
         is to be called.
@@ -57,9 +58,12 @@ class MembersStore(WritableStore):
         with self._write() as connection:
             member_id = rows.member_id_of(connection, name)
             template_ids = rows.template_ids_of(connection, member_id)
-            watch = erasure.Watch(connection, template_ids, member_id, journal.known_names(connection, member_id))
+            names = {rows.member_of(connection, member_id).name} | journal.known_names(connection, member_id)
+            watch = erasure.Watch(connection, template_ids, member_id, names)
             said = rejections.of_faces(connection, template_ids) | rejections.of_photos(connection, template_ids)
+            said |= rejections.called(connection, names)
             decision_log.forget_member(connection, member_id)
+            decision_log.forget_called(connection, names)
             journal.forget_rejections(connection, said)
             # Who became part of the member was answered by other names.
             decision_log.forget(connection, journal.forget(connection, member_id), ())

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, 
 
 from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
+from facegallery.names import is_in_path
 from facegallery.store.rows import box_columns, face_columns, face_of, insert_row
 from facegallery.store.sealed import kept_photo_path, open_bytes, seal_bytes
 from facegallery.store.tables import (
@@ -133,6 +134,11 @@ def of_faces(connection: Connection, template_ids: Collection[int]) -> set[int]:
     """Ids of those that are of the faces of these templates, whoever it was said that they are not."""
     these = TemplateRow.id.in_(select(_IDS.c.value))
     return {row.id for row in connection.execute(_OF_ENROLLED.where(these), {"ids": json.dumps(list(template_ids))})}
+
+
+def called(connection: Connection, names: Collection[str]) -> set[int]:
+    """Ids of those in photos whose path tells one of these names."""
+    return {each.rejection_id for each in all_of(connection) if is_in_path(names, each.photo_path)}
 
 
 def of_photos(connection: Connection, template_ids: Collection[int]) -> set[int]:
