@@ -6,25 +6,17 @@ what was done. A moved template keeps its id and its vector, so an index of temp
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from facegallery.store import rejections
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.rows import give_template, rename_member, restore_member
 from facegallery.store.tables import MEMBER_NAME, MemberRow, RejectionRow, TemplateRow
-
-LISTED = func.json_each(bindparam("ids")).table_valued("value")
-"""Any number of ids in one value, where a list of values is limited and would be compiled anew for each length."""
-
-
-def listed(ids: Collection[int]) -> dict[str, str]:
-    """What ``LISTED`` is bound to."""
-    return {"ids": json.dumps(sorted(ids))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +84,12 @@ def do(connection: Connection, change: Change) -> None:
         elif move.rejection_id is not None and move.from_id != move.to_id:
             rejections.give(connection, move.rejection_id, move.to_id)
     gone = [each.member_id for each in change.namings if each.after is None]
-    connection.execute(delete(MemberRow).where(MemberRow.id.in_(select(LISTED.c.value))), listed(gone))
+    connection.execute(delete(MemberRow).where(MemberRow.id.in_(IN_LIST)), listed(gone))
 
 
 def namings_of(connection: Connection, member_ids: Collection[int]) -> tuple[Naming, ...]:
     """These members as they are, to whom nothing happens but that faces go from or to them."""
-    query = select(MemberRow.id, MEMBER_NAME, MemberRow.created_at).where(MemberRow.id.in_(select(LISTED.c.value)))
+    query = select(MemberRow.id, MEMBER_NAME, MemberRow.created_at).where(MemberRow.id.in_(IN_LIST))
     found = connection.execute(query.order_by(MemberRow.id), listed(member_ids))
     return tuple(Naming(row.id, row.name, row.name, row.created_at) for row in found)
 
@@ -124,7 +116,7 @@ def moving(connection: Connection, owners: Mapping[int, int], newcomer: Naming |
         owners: By template id the member's; ids that are not there are passed over.
         newcomer: A member who comes with this change.
     """
-    query = select(TemplateRow.id, TemplateRow.member_id).where(TemplateRow.id.in_(select(LISTED.c.value)))
+    query = select(TemplateRow.id, TemplateRow.member_id).where(TemplateRow.id.in_(IN_LIST))
     found = connection.execute(query.order_by(TemplateRow.id), listed(owners.keys())).all()
     moves = [Move(row.id, None, row.member_id, owners[row.id]) for row in found if row.member_id != owners[row.id]]
     left = Counter(n_of(connection, TemplateRow, {move.from_id for move in moves}))
@@ -148,7 +140,7 @@ def n_of(
     connection: Connection, table: type[TemplateRow | RejectionRow], member_ids: Collection[int]
 ) -> dict[int, int]:
     """How many rows of a table each of these members has; members without any are left out."""
-    query = select(table.member_id, func.count()).where(table.member_id.in_(select(LISTED.c.value)))
+    query = select(table.member_id, func.count()).where(table.member_id.in_(IN_LIST))
     return {row[0]: row[1] for row in connection.execute(query.group_by(table.member_id), listed(member_ids))}
 
 

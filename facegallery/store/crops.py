@@ -6,17 +6,15 @@ is searched depends on it, so the store's state stays as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from facegallery.domain import Crop, Preparation
+from facegallery.store.listed import LISTED, listed
 from facegallery.store.sealed import open_bytes, seal_bytes
 from facegallery.store.tables import CropRow, TemplateRow
-
-_WANTED = func.json_each(bindparam("ids")).table_valued("value")
 
 
 def count(connection: Connection, member_id: int | None = None) -> int:
@@ -31,10 +29,10 @@ def of_templates(connection: Connection, template_ids: Iterable[int]) -> dict[in
     Raises:
         BrokenSeal: One is damaged, or was changed, or is another face's.
     """
-    query = select(TemplateRow.id, CropRow.face_id, CropRow.preparation, CropRow.png).select_from(_WANTED)
-    query = query.join(TemplateRow, TemplateRow.id == _WANTED.c.value)
+    query = select(TemplateRow.id, CropRow.face_id, CropRow.preparation, CropRow.png).select_from(LISTED)
+    query = query.join(TemplateRow, TemplateRow.id == LISTED.c.value)
     query = query.join(CropRow, CropRow.face_id == TemplateRow.face_id)
-    found = connection.execute(query, {"ids": json.dumps(sorted(template_ids))})
+    found = connection.execute(query, listed(template_ids))
     return {row.id: Crop(Preparation(row.preparation), open_bytes(connection, row.png, context(row))) for row in found}
 
 

@@ -6,22 +6,21 @@ there are none. It is no part of what the store's state tells: searches and inde
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from facegallery.domain import Asked, Decision, LoggedDecision, ModelIdentity, ScoreRule, Verdict
 from facegallery.names import is_in_path
 from facegallery.sealing import BrokenSeal
 from facegallery.store import rows
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.sealed import exactly, kept_path, kept_text, path_of, text_of
 from facegallery.store.tables import FaceRow, LoggedDecisionRow, MemberRow, ModelRow, PhotoRow, SettingsRow, TemplateRow
 
-_WANTED = func.json_each(bindparam("ids")).table_valued("value")
 _HASHES_AT_ONCE = 500
 """Hashes in one statement: each is a value of its own, since it may have to be sealed."""
 
@@ -124,8 +123,8 @@ def _still_there(
 ) -> dict[str, int]:
     """Of the members who are named in these decisions those who are still enrolled, with their ids."""
     named = {each.member for decision in decisions for each in (decision.best, decision.runner_up) if each is not None}
-    wanted = {"ids": json.dumps([member_ids[name] for name in named])}
-    found = set(connection.scalars(select(MemberRow.id).where(MemberRow.id.in_(select(_WANTED.c.value))), wanted))
+    wanted = listed([member_ids[name] for name in named])
+    found = set(connection.scalars(select(MemberRow.id).where(MemberRow.id.in_(IN_LIST)), wanted))
     return {name: member_ids[name] for name in named if member_ids[name] in found}
 
 
@@ -212,8 +211,8 @@ def forget(connection: Connection, member_ids: Collection[int], content_hashes: 
     Entries of which one of the members is the answer (or the nearest) go, and entries about one of the photos. Where
     one of the members was the runner-up, that is blanked and the rest stays.
     """
-    wanted = {"ids": json.dumps(list(member_ids))}
-    these = select(_WANTED.c.value)
+    wanted = listed(member_ids)
+    these = IN_LIST
     connection.execute(delete(LoggedDecisionRow).where(LoggedDecisionRow.member_id.in_(these)), wanted)
     hashes = list(content_hashes)
     for start in range(0, len(hashes), _HASHES_AT_ONCE):
@@ -233,8 +232,8 @@ def forget_called(connection: Connection, names: Collection[str]) -> None:
             told = True
         if told:
             ids.append(row["id"])
-    these = LoggedDecisionRow.id.in_(select(_WANTED.c.value))
-    connection.execute(delete(LoggedDecisionRow).where(these), {"ids": json.dumps(ids)})
+    these = LoggedDecisionRow.id.in_(IN_LIST)
+    connection.execute(delete(LoggedDecisionRow).where(these), listed(ids))
 
 
 def forget_templates(connection: Connection, template_ids: Sequence[int]) -> None:
@@ -244,7 +243,7 @@ def forget_templates(connection: Connection, template_ids: Sequence[int]) -> Non
     """
     if connection.scalar(select(LoggedDecisionRow.id).limit(1)) is None:
         return
-    wanted = {"ids": json.dumps(list(template_ids))}
+    wanted = listed(template_ids)
     members = select(TemplateRow.member_id).where(_THESE, ~_OTHERS_OF_MEMBER).distinct()
     photos = (
         select(PhotoRow.content_hash)
@@ -263,18 +262,18 @@ def forget_member(connection: Connection, member_id: int) -> None:
     )
 
 
-_THESE = TemplateRow.id.in_(select(_WANTED.c.value))
+_THESE = TemplateRow.id.in_(IN_LIST)
 _OTHER, _OTHER_FACE = aliased(TemplateRow), aliased(FaceRow)
 _OTHERS_OF_MEMBER = (
     select(_OTHER.id)
-    .where(_OTHER.member_id == TemplateRow.member_id, _OTHER.id.not_in(select(_WANTED.c.value)))
+    .where(_OTHER.member_id == TemplateRow.member_id, _OTHER.id.not_in(IN_LIST))
     .correlate(TemplateRow)
     .exists()
 )
 _OTHERS_OF_PHOTO = (
     select(_OTHER.id)
     .join(_OTHER_FACE, _OTHER_FACE.id == _OTHER.face_id)
-    .where(_OTHER_FACE.photo_id == PhotoRow.id, _OTHER.id.not_in(select(_WANTED.c.value)))
+    .where(_OTHER_FACE.photo_id == PhotoRow.id, _OTHER.id.not_in(IN_LIST))
     .correlate(PhotoRow)
     .exists()
 )

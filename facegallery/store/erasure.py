@@ -7,15 +7,15 @@ Until that is done ``gallery_settings.erasure`` says so: whoever opens the galle
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, Text, bindparam, func, select, type_coerce, update
+from sqlalchemy import Connection, Text, func, select, type_coerce, update
 
 from facegallery.domain import Removal, Traces
 from facegallery.store.engine import checkpoint, vacuum
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.tables import (
     MEMBER_NAME,
     PHOTO_PATH,
@@ -111,7 +111,7 @@ class Watch:
         self._before = _counts(connection)
         self._texts = [] if member_id is None else _names(connection, member_id)
         self._texts += [name.encode() for name in names]
-        wanted = {"ids": json.dumps(list(template_ids))}
+        wanted = listed(template_ids)
         self._template_ids: list[int] = []
         self._vectors: list[bytes] = []
         for row in connection.execute(_VECTORS, wanted):
@@ -140,7 +140,7 @@ class Watch:
 
 
 _KEEPS_NOBODY = {"journal", "gallery_settings", "models", "calibration", "encryption"}
-_THESE = TemplateRow.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
+_THESE = TemplateRow.id.in_(IN_LIST)
 _VECTORS = select(TemplateRow.id, TemplateRow.vector, TemplateRow.face_id, TemplateRow.member_id).where(_THESE)
 _PHOTOS = (
     select(

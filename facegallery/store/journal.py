@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from facegallery.domain import Action
 from facegallery.names import name_key
-from facegallery.store.changes import LISTED, Change, Move, Naming, listed
+from facegallery.store.changes import Change, Move, Naming
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.rows import insert_row
 from facegallery.store.sealed import kept_text, text_of
 from facegallery.store.tables import (
@@ -27,7 +28,6 @@ from facegallery.store.tables import (
     TemplateRow,
 )
 
-_IN_LIST = select(LISTED.c.value)
 _NAMES = select(
     JournalNameRow.entry_id, JournalNameRow.member_id, JournalNameRow.name_before, JournalNameRow.name_after
 )
@@ -149,16 +149,16 @@ def load(connection: Connection, entry_ids: Collection[int]) -> list[Recorded]:
     """These entries, newest first; ids that are not there are left out."""
     ids = listed(entry_ids)
     namings: dict[int, list[Naming]] = {}
-    names = select(JournalNameRow.__table__).where(JournalNameRow.entry_id.in_(_IN_LIST))
+    names = select(JournalNameRow.__table__).where(JournalNameRow.entry_id.in_(IN_LIST))
     for row in connection.execute(names.order_by(JournalNameRow.id), ids):
         naming = Naming(row.member_id, *names_in(connection, row), row.created_at)
         namings.setdefault(row.entry_id, []).append(naming)
     moves: dict[int, list[Move]] = {}
-    moved = select(JournalMoveRow.__table__).where(JournalMoveRow.entry_id.in_(_IN_LIST))
+    moved = select(JournalMoveRow.__table__).where(JournalMoveRow.entry_id.in_(IN_LIST))
     for row in connection.execute(moved.order_by(JournalMoveRow.id), ids):
         move = Move(row.template_id, row.rejection_id, row.from_member_id, row.to_member_id)
         moves.setdefault(row.entry_id, []).append(move)
-    entries = select(JournalRow.__table__).where(JournalRow.id.in_(_IN_LIST)).order_by(JournalRow.id.desc())
+    entries = select(JournalRow.__table__).where(JournalRow.id.in_(IN_LIST)).order_by(JournalRow.id.desc())
     return [
         Recorded(
             row.id,
@@ -186,7 +186,7 @@ def newest(connection: Connection, n: int | None, member_ids: Collection[int] | 
     query = select(JournalRow.id).order_by(JournalRow.id.desc()).limit(n)
     if member_ids is None:
         return list(connection.scalars(query))
-    about = select(JournalNameRow.entry_id).where(JournalNameRow.member_id.in_(_IN_LIST))
+    about = select(JournalNameRow.entry_id).where(JournalNameRow.member_id.in_(IN_LIST))
     return list(connection.scalars(query.where(JournalRow.id.in_(about)), listed(member_ids)))
 
 
@@ -284,7 +284,7 @@ def heirs(connection: Connection) -> dict[int, int]:
 
 def known_names(connection: Connection, member_id: int) -> set[str]:
     """All names that the journal knows of a member and of those who became part of the member."""
-    query = _NAMES.where(JournalNameRow.member_id.in_(_IN_LIST))
+    query = _NAMES.where(JournalNameRow.member_id.in_(IN_LIST))
     found = connection.execute(query, listed(_one_with(connection, {member_id}))).all()
     return {name for row in found for name in names_in(connection, row) if name is not None}
 
@@ -312,7 +312,7 @@ def forget(connection: Connection, member_id: int) -> set[int]:
 
 def forget_rejections(connection: Connection, rejection_ids: Collection[int]) -> None:
     """Remove from the journal what was said of faces, before it is removed itself."""
-    _lose_moves(connection, JournalMoveRow.rejection_id.in_(_IN_LIST), ids=rejection_ids)
+    _lose_moves(connection, JournalMoveRow.rejection_id.in_(IN_LIST), ids=rejection_ids)
 
 
 def forget_templates(connection: Connection, template_ids: Collection[int]) -> set[int]:
@@ -325,12 +325,12 @@ def forget_templates(connection: Connection, template_ids: Collection[int]) -> s
     Returns:
         Ids of those who are gone for good with them.
     """
-    these = TemplateRow.id.in_(_IN_LIST)
+    these = TemplateRow.id.in_(IN_LIST)
     losing = set(connection.scalars(select(TemplateRow.member_id).where(these), listed(template_ids)))
     keeping = set(connection.scalars(select(TemplateRow.member_id).where(~these), listed(template_ids)))
     emptied = losing - keeping
     one = _one_with(connection, emptied) if emptied else set()
-    _lose_moves(connection, JournalMoveRow.template_id.in_(_IN_LIST), ids=template_ids)
+    _lose_moves(connection, JournalMoveRow.template_id.in_(IN_LIST), ids=template_ids)
     _lose_members(connection, one)
     return one | _lose_who_cannot_return(connection)
 
@@ -372,9 +372,9 @@ def _lose_who_cannot_return(connection: Connection) -> set[int]:
 
 def _lose_members(connection: Connection, member_ids: Collection[int]) -> None:
     ids = listed(member_ids)
-    moved = JournalMoveRow.from_member_id.in_(_IN_LIST) | JournalMoveRow.to_member_id.in_(_IN_LIST)
+    moved = JournalMoveRow.from_member_id.in_(IN_LIST) | JournalMoveRow.to_member_id.in_(IN_LIST)
     _lose_moves(connection, moved, ids=member_ids)
-    theirs = JournalNameRow.member_id.in_(_IN_LIST)
+    theirs = JournalNameRow.member_id.in_(IN_LIST)
     _say_partial(connection, connection.scalars(select(JournalNameRow.entry_id).where(theirs), ids))
     connection.execute(delete(JournalNameRow).where(theirs), ids)
 
@@ -386,5 +386,5 @@ def _lose_moves(connection: Connection, which: ColumnElement[bool], *, ids: Coll
 
 
 def _say_partial(connection: Connection, entry_ids: Iterable[int]) -> None:
-    partial = update(JournalRow).where(JournalRow.id.in_(_IN_LIST)).values(is_partial=True)
+    partial = update(JournalRow).where(JournalRow.id.in_(IN_LIST)).values(is_partial=True)
     connection.execute(partial, listed(set(entry_ids)))

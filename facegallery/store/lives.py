@@ -22,6 +22,7 @@ from facegallery.names import clean_name, name_key
 from facegallery.store import changes, journal, moves, rejections, rows
 from facegallery.store.changes import Change, Move, Naming
 from facegallery.store.journal import Recorded
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.members import MembersStore
 from facegallery.store.tables import PHOTO_PATH, REJECTION_PATH, FaceRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.undoing import UNDOABLE, Present, obstacle
@@ -282,16 +283,16 @@ def _told(connection: Connection, entries: Sequence[Recorded]) -> list[JournalEn
         select(TemplateRow.id, PHOTO_PATH)
         .join(FaceRow, FaceRow.id == TemplateRow.face_id)
         .join(PhotoRow, PhotoRow.id == FaceRow.photo_id)
-        .where(TemplateRow.id.in_(select(changes.LISTED.c.value)))
+        .where(TemplateRow.id.in_(IN_LIST))
     )
-    of_rejections = select(RejectionRow.id, REJECTION_PATH).where(RejectionRow.id.in_(select(changes.LISTED.c.value)))
+    of_rejections = select(RejectionRow.id, REJECTION_PATH).where(RejectionRow.id.in_(IN_LIST))
     photos = _paths(connection, of_templates, [move.template_id for move in moved])
     rejected = _paths(connection, of_rejections, [move.rejection_id for move in moved])
     return [_entry(connection, entry, present, photos, rejected) for entry in entries]
 
 
 def _paths(connection: Connection, query: Select[int, Path], ids: Sequence[int | None]) -> dict[int, Path]:
-    found = connection.execute(query, changes.listed({each for each in ids if each is not None}))
+    found = connection.execute(query, listed({each for each in ids if each is not None}))
     return {row[0]: row[1] for row in found}
 
 

@@ -5,29 +5,28 @@ A member is somebody with photos: one whose last template goes is gone too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 from sqlalchemy.orm import aliased
 
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.tables import PHOTO_PATH, FaceRow, MemberRow, PhotoRow, TemplateRow
 
-_WANTED = func.json_each(bindparam("ids")).table_valued("value")
-_THESE = TemplateRow.id.in_(select(_WANTED.c.value))
+_THESE = TemplateRow.id.in_(IN_LIST)
 
 
 def remove(connection: Connection, template_ids: Sequence[int]) -> tuple[int, ...]:
     """Remove these templates with their faces, and photos left without a face; returns the ids removed, ascending."""
-    wanted = {"ids": json.dumps(list(template_ids))}
+    wanted = listed(template_ids)
     query = select(TemplateRow.id, TemplateRow.member_id, TemplateRow.face_id, FaceRow.photo_id)
     query = query.join(FaceRow, FaceRow.id == TemplateRow.face_id).where(_THESE).order_by(TemplateRow.id)
     found = connection.execute(query, wanted).all()
-    faces, photos = ({"ids": json.dumps([row[place] for row in found])} for place in (2, 3))
-    connection.execute(delete(FaceRow).where(FaceRow.id.in_(select(_WANTED.c.value))), faces)  # templates go with them
+    faces, photos = (listed([row[place] for row in found]) for place in (2, 3))
+    connection.execute(delete(FaceRow).where(FaceRow.id.in_(IN_LIST)), faces)  # templates go with them
     in_use = select(FaceRow.id).where(FaceRow.photo_id == PhotoRow.id).exists()
-    connection.execute(delete(PhotoRow).where(PhotoRow.id.in_(select(_WANTED.c.value)), ~in_use), photos)
+    connection.execute(delete(PhotoRow).where(PhotoRow.id.in_(IN_LIST), ~in_use), photos)
     _remove_empty(connection, {row.member_id for row in found})
     return tuple(row.id for row in found)
 
@@ -48,7 +47,7 @@ def met_in_photos(connection: Connection, template_ids: Collection[int], member_
         .where(~_has_middle_in(face, other), ~_has_middle_in(other, face))
         .distinct()
     )
-    found = connection.execute(query.order_by(PhotoRow.id), {"ids": json.dumps(sorted(template_ids))})
+    found = connection.execute(query.order_by(PhotoRow.id), listed(template_ids))
     return tuple(row.path for row in found)
 
 
@@ -60,5 +59,5 @@ def _has_middle_in(face: type[FaceRow], other: type[FaceRow]) -> ColumnElement[b
 def _remove_empty(connection: Connection, member_ids: set[int]) -> None:
     """Remove those of these members who have no template left."""
     has_one = select(TemplateRow.id).where(TemplateRow.member_id == MemberRow.id).exists()
-    empty = delete(MemberRow).where(MemberRow.id.in_(select(_WANTED.c.value)), ~has_one)
-    connection.execute(empty, {"ids": json.dumps(sorted(member_ids))})
+    empty = delete(MemberRow).where(MemberRow.id.in_(IN_LIST), ~has_one)
+    connection.execute(empty, listed(member_ids))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from facegallery.domain import ModelIdentity, Preparation, Reembedding
 from facegallery.store import rejections, rows, vectors
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.sealed import open_bytes, seal_bytes
 from facegallery.store.tables import (
     LoggedDecisionRow,
@@ -26,7 +26,6 @@ from facegallery.store.tables import (
 ROWS_AT_ONCE = 1024
 """New vectors that are read, sealed for their new place and written in one go, 2 KiB each."""
 
-_WANTED = func.json_each(bindparam("ids")).table_valued("value")
 _TEMPLATE_IS_DONE = exists().where(NewVectorRow.template_id == TemplateRow.id)
 _REJECTION_IS_DONE = exists().where(NewVectorRow.rejection_id == RejectionRow.id)
 
@@ -127,8 +126,8 @@ def n_left(
         (TemplateRow, _TEMPLATE_IS_DONE, without_templates),
         (RejectionRow, _REJECTION_IS_DONE, without_rejections),
     ):
-        query = select(func.count()).select_from(table).where(~is_done, table.id.not_in(select(_WANTED.c.value)))
-        left += connection.scalar(query, {"ids": json.dumps(sorted(without))}) or 0
+        query = select(func.count()).select_from(table).where(~is_done, table.id.not_in(IN_LIST))
+        left += connection.scalar(query, listed(without)) or 0
     return left
 
 
@@ -187,5 +186,5 @@ def _by(row: Any) -> str:
 
 def _these(connection: Connection, query: Any, key: InstrumentedAttribute[int], ids: Iterable[int]) -> list[Row[Any]]:
     """The rows of a query that are of these ids."""
-    wanted = query.where(key.in_(select(_WANTED.c.value)))
-    return list(connection.execute(wanted, {"ids": json.dumps(sorted(ids))}).all())
+    wanted = query.where(key.in_(IN_LIST))
+    return list(connection.execute(wanted, listed(ids)).all())

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, 
 from facegallery.domain import Face, Photo, Rejection
 from facegallery.errors import RejectionNotFound
 from facegallery.names import is_in_path
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.rows import box_columns, face_columns, face_of, insert_row
 from facegallery.store.sealed import kept_photo_path, open_bytes, seal_bytes
 from facegallery.store.tables import (
@@ -28,9 +29,6 @@ from facegallery.store.vectors import from_blobs
 
 if TYPE_CHECKING:
     from facegallery.domain import Vectors
-
-
-_IDS = func.json_each(bindparam("ids")).table_valued("value")
 
 
 def vectors(connection: Connection) -> dict[str, Vectors]:
@@ -108,8 +106,8 @@ def _context(member_id: int, content_hash: str) -> str:
 
 def remove_all(connection: Connection, rejection_ids: Collection[int]) -> None:
     """Remove these."""
-    these = RejectionRow.id.in_(select(_IDS.c.value))
-    connection.execute(delete(RejectionRow).where(these), {"ids": json.dumps(list(rejection_ids))})
+    these = RejectionRow.id.in_(IN_LIST)
+    connection.execute(delete(RejectionRow).where(these), listed(rejection_ids))
 
 
 def remove(connection: Connection, rejection_id: int) -> None:
@@ -132,8 +130,8 @@ _OF_ENROLLED = (
 
 def of_faces(connection: Connection, template_ids: Collection[int]) -> set[int]:
     """Ids of those that are of the faces of these templates, whoever it was said that they are not."""
-    these = TemplateRow.id.in_(select(_IDS.c.value))
-    return {row.id for row in connection.execute(_OF_ENROLLED.where(these), {"ids": json.dumps(list(template_ids))})}
+    these = TemplateRow.id.in_(IN_LIST)
+    return {row.id for row in connection.execute(_OF_ENROLLED.where(these), listed(template_ids))}
 
 
 def called(connection: Connection, names: Collection[str]) -> set[int]:
@@ -143,14 +141,14 @@ def called(connection: Connection, names: Collection[str]) -> set[int]:
 
 def of_photos(connection: Connection, template_ids: Collection[int]) -> set[int]:
     """Ids of those that are of any face in photos that go with these templates: they hold the photo's path."""
-    ids = select(_IDS.c.value)
+    ids = IN_LIST
     in_photo = select(FaceRow.id).join(TemplateRow).where(FaceRow.photo_id == PhotoRow.id)
     query = (
         select(RejectionRow.id)
         .join(PhotoRow, PhotoRow.content_hash == RejectionRow.content_hash)
         .where(in_photo.where(TemplateRow.id.in_(ids)).exists(), ~in_photo.where(TemplateRow.id.not_in(ids)).exists())
     )
-    return set(connection.scalars(query, {"ids": json.dumps(list(template_ids))}))
+    return set(connection.scalars(query, listed(template_ids)))
 
 
 def contradicted(connection: Connection, owners: Mapping[int, int], given: Mapping[int, int]) -> int | None:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Row,
     RowMapping,
     Text,
-    bindparam,
     cast,
     delete,
     func,
@@ -43,6 +42,7 @@ from facegallery.domain import (
 from facegallery.errors import GalleryDamaged, MemberNotFound, ModelChanged, ModelMismatch
 from facegallery.names import clean_name, name_key, nearest_names
 from facegallery.sealing import BrokenSeal
+from facegallery.store.listed import IN_LIST, LISTED, listed
 from facegallery.store.sealed import cipher_of, exactly, kept_name, kept_photo_path, kept_points, lookup_text, points_of
 from facegallery.store.tables import (
     MEMBER_NAME,
@@ -399,12 +399,8 @@ class Read:
 
 def templates_of(connection: Connection, template_ids: Ids) -> Read:
     """Those of these templates that are there."""
-    wanted = json.dumps(sorted(template_ids.tolist()))  # in the order in which they lie in the file
-    return _read(connection, connection.execute(_TEMPLATES_OF, {"ids": wanted}).all())
+    return _read(connection, connection.execute(_TEMPLATES_OF, listed(template_ids.tolist())).all())
 
-
-_WANTED = func.json_each(bindparam("ids")).table_valued("value")
-"""Any number of ids in one value, where a list of values is limited and would be compiled anew for each length."""
 
 _TEMPLATE_COLUMNS = (
     TemplateRow.id,
@@ -417,8 +413,8 @@ _TEMPLATE_COLUMNS = (
 
 _TEMPLATES_OF = (
     select(*_TEMPLATE_COLUMNS)
-    .select_from(_WANTED)
-    .join(TemplateRow, TemplateRow.id == _WANTED.c.value)
+    .select_from(LISTED)
+    .join(TemplateRow, TemplateRow.id == LISTED.c.value)
     .join(MemberRow, MemberRow.id == TemplateRow.member_id)
     .join(FaceRow, FaceRow.id == TemplateRow.face_id)
 )
@@ -426,14 +422,14 @@ _TEMPLATES_OF = (
 
 def templates_of_members(connection: Connection, names: Sequence[str]) -> Read:
     """The same for all templates of these members, oldest first."""
-    wanted = json.dumps([lookup_text(cipher_of(connection), name_key(name), "name") for name in names])
-    return _read(connection, connection.execute(_TEMPLATES_OF_MEMBERS, {"ids": wanted}).all())
+    wanted = listed(lookup_text(cipher_of(connection), name_key(name), "name") for name in names)
+    return _read(connection, connection.execute(_TEMPLATES_OF_MEMBERS, wanted).all())
 
 
 _TEMPLATES_OF_MEMBERS = (
     select(*_TEMPLATE_COLUMNS)
-    .select_from(_WANTED)
-    .join(MemberRow, cast(MemberRow.name_key, Text) == _WANTED.c.value)
+    .select_from(LISTED)
+    .join(MemberRow, cast(MemberRow.name_key, Text) == LISTED.c.value)
     .join(TemplateRow, TemplateRow.member_id == MemberRow.id)
     .join(FaceRow, FaceRow.id == TemplateRow.face_id)
     .order_by(TemplateRow.id)
@@ -462,8 +458,8 @@ def delete_member(connection: Connection, member_id: int) -> None:
     connection.execute(delete(FaceRow).where(FaceRow.id.in_(faces)))  # the templates go with their faces
     connection.execute(delete(MemberRow).where(MemberRow.id == member_id))
     in_use = select(FaceRow.id).where(FaceRow.photo_id == PhotoRow.id).exists()
-    theirs_only = delete(PhotoRow).where(PhotoRow.id.in_(select(_WANTED.c.value)), ~in_use)
-    connection.execute(theirs_only, {"ids": json.dumps(list(photos))})
+    theirs_only = delete(PhotoRow).where(PhotoRow.id.in_(IN_LIST), ~in_use)
+    connection.execute(theirs_only, listed(photos))
 
 
 def insert_row(connection: Connection, table: type[Base], **values: object) -> int:

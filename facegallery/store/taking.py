@@ -30,7 +30,8 @@ from facegallery.domain import ArchivedFace, ArchivedRejection, BoxXyxy, Calibra
 from facegallery.errors import ModelMismatch
 from facegallery.names import clean_name, name_key
 from facegallery.store import calibrations, crops, rejections, rows
-from facegallery.store.changes import LISTED, listed, namings_of
+from facegallery.store.changes import namings_of
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.sealed import kept_name, kept_photo_path
 from facegallery.store.tables import Base, CropRow, FaceRow, MemberRow, PhotoRow, RejectionRow, TemplateRow
 from facegallery.store.vectors import seal_vector, to_blob
@@ -242,14 +243,14 @@ def _enrolled(connection: Connection, photos: Mapping[str, int]) -> dict[str, li
     hashes = {photo_id: content_hash for content_hash, photo_id in photos.items()}
     query = select(FaceRow.__table__, TemplateRow.member_id).join(TemplateRow, TemplateRow.face_id == FaceRow.id)
     found: dict[str, list[_Enrolled]] = {}
-    for row in connection.execute(query.where(FaceRow.photo_id.in_(select(LISTED.c.value))), listed(photos.values())):
+    for row in connection.execute(query.where(FaceRow.photo_id.in_(IN_LIST)), listed(photos.values())):
         enrolled = _Enrolled(row.id, row.member_id, rows.box_of(row._mapping))
         found.setdefault(hashes[row.photo_id], []).append(enrolled)
     return found
 
 
 def _said(connection: Connection, member_ids: Iterable[int]) -> dict[tuple[int, str], list[BoxXyxy]]:
-    query = select(RejectionRow.__table__).where(RejectionRow.member_id.in_(select(LISTED.c.value)))
+    query = select(RejectionRow.__table__).where(RejectionRow.member_id.in_(IN_LIST))
     found: dict[tuple[int, str], list[BoxXyxy]] = {}
     for row in connection.execute(query, listed(list(member_ids))):
         found.setdefault((row.member_id, row.content_hash), []).append(rows.box_of(row._mapping))
@@ -263,7 +264,7 @@ def _crops(
     coming: dict[int, int | None] = {place: None for place in content.crops if fates[place] is _Fate.NEW}
     known = {place: there.face_id(content.faces[place]) for place in content.crops if fates[place] is _Fate.KNOWN}
     face_ids = [face_id for face_id in known.values() if face_id is not None]
-    query = select(CropRow.face_id).where(CropRow.face_id.in_(select(LISTED.c.value)))
+    query = select(CropRow.face_id).where(CropRow.face_id.in_(IN_LIST))
     taken = {None, *connection.scalars(query, listed(face_ids))}
     for place, face_id in known.items():
         if face_id not in taken:

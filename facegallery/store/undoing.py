@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select
 from facegallery.domain import Action
 from facegallery.names import name_key
 from facegallery.store import changes, journal, rows
-from facegallery.store.changes import LISTED, Change, Move, Naming, listed
+from facegallery.store.changes import Change, Move, Naming
 from facegallery.store.journal import Recorded
+from facegallery.store.listed import IN_LIST, listed
 from facegallery.store.tables import RejectionRow, TemplateRow
 
 UNDOABLE = (Action.RENAME, Action.MERGE, Action.UNMERGE, Action.MOVE, Action.REJECT)
@@ -156,6 +157,6 @@ class _Check:
 def _owners(
     connection: Connection, table: type[TemplateRow | RejectionRow], ids: Sequence[int | None]
 ) -> dict[int, int]:
-    query = select(table.id, table.member_id).where(table.id.in_(select(LISTED.c.value)))
+    query = select(table.id, table.member_id).where(table.id.in_(IN_LIST))
     found = connection.execute(query, listed({each for each in ids if each is not None}))
     return {row.id: row.member_id for row in found}
