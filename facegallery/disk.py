@@ -44,7 +44,7 @@ def make_private_file(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only this person may read; one that is there is not overwritten.
+    """Write a new file that only this person may read and that lasts; one that is there is not overwritten.
 
     Raises:
         FileExistsError: There is such a file.
@@ -52,6 +52,8 @@ def write_private(path: Path, text: str) -> None:
     """
     with os.fdopen(create_private(path, os.O_EXCL), "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def create_private(path: Path, flags: int = 0) -> int:

@@ -298,7 +298,8 @@ class MembersGallery(OpenedGallery):
         Raises:
             StillInTheLog: Another program is in the way.
         """
-        if not finish(self.folder, self._store) or not self._store.erase():
+        is_left = self._store.erasure() is not None  # else finishing would do nothing
+        if not (finish(self.folder, self._store) if is_left else self._store.erase()):
             raise StillInTheLog(self.folder / DATABASE_NAME)
 
     def search(self, removed: Removal) -> Search:

@@ -6,6 +6,7 @@ import base64
 import os
 from pathlib import Path
 
+from facegallery.disk import write_private
 from facegallery.domain import Secret, SecretKind
 from facegallery.errors import WrongKey
 from facegallery.sealing import new_key
@@ -63,11 +64,7 @@ def make_key_file(path: Path) -> Secret:
     key = new_key()
     try:
         path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_HEADER + base64.b64encode(key) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_private(path, (_HEADER + base64.b64encode(key) + b"\n").decode())
     except OSError as error:
         raise WrongKey(path, f"the key file cannot be made ({error.strerror})") from error
     return Secret(SecretKind.KEY_FILE, key)

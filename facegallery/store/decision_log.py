@@ -212,13 +212,12 @@ def forget(connection: Connection, member_ids: Collection[int], content_hashes: 
     one of the members was the runner-up, that is blanked and the rest stays.
     """
     wanted = listed(member_ids)
-    these = IN_LIST
-    connection.execute(delete(LoggedDecisionRow).where(LoggedDecisionRow.member_id.in_(these)), wanted)
+    connection.execute(delete(LoggedDecisionRow).where(LoggedDecisionRow.member_id.in_(IN_LIST)), wanted)
     hashes = list(content_hashes)
     for start in range(0, len(hashes), _HASHES_AT_ONCE):
         some = LoggedDecisionRow.content_hash.in_(hashes[start : start + _HASHES_AT_ONCE])
         connection.execute(delete(LoggedDecisionRow).where(some))
-    blanked = update(LoggedDecisionRow).where(LoggedDecisionRow.runner_up_id.in_(these))
+    blanked = update(LoggedDecisionRow).where(LoggedDecisionRow.runner_up_id.in_(IN_LIST))
     connection.execute(blanked.values(runner_up_id=None, runner_up=None, margin=None), wanted)
 
 

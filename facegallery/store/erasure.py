@@ -122,7 +122,8 @@ class Watch:
 
     def removal(self) -> Removal:
         """Look again: what went."""
-        there = set(self._connection.scalars(select(PhotoRow.id)))
+        left_of_them = select(PhotoRow.id).where(PhotoRow.id.in_(IN_LIST))
+        there = set(self._connection.scalars(left_of_them, listed(self._photos)))
         gone = [photo for key, photo in self._photos.items() if key not in there]
         hashes = tuple(photo.content_hash for photo in gone)
         texts = [*self._texts]

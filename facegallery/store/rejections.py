@@ -141,12 +141,14 @@ def called(connection: Connection, names: Collection[str]) -> set[int]:
 
 def of_photos(connection: Connection, template_ids: Collection[int]) -> set[int]:
     """Ids of those that are of any face in photos that go with these templates: they hold the photo's path."""
-    ids = IN_LIST
     in_photo = select(FaceRow.id).join(TemplateRow).where(FaceRow.photo_id == PhotoRow.id)
     query = (
         select(RejectionRow.id)
         .join(PhotoRow, PhotoRow.content_hash == RejectionRow.content_hash)
-        .where(in_photo.where(TemplateRow.id.in_(ids)).exists(), ~in_photo.where(TemplateRow.id.not_in(ids)).exists())
+        .where(
+            in_photo.where(TemplateRow.id.in_(IN_LIST)).exists(),
+            ~in_photo.where(TemplateRow.id.not_in(IN_LIST)).exists(),
+        )
     )
     return set(connection.scalars(query, listed(template_ids)))
 

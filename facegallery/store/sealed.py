@@ -11,6 +11,7 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, Text
 from sqlalchemy.types import TypeDecorator
@@ -19,6 +20,8 @@ from facegallery.domain import Cipher, PointXy
 from facegallery.sealing import BrokenSeal
 
 _CIPHER = "facegallery_cipher"
+
+_Value = TypeVar("_Value")
 
 
 def give_cipher(engine: Engine, cipher: Cipher | None) -> None:
@@ -32,8 +35,8 @@ def cipher_of(of: Connection | Dialect) -> Cipher | None:
     return cipher
 
 
-class FilePath(TypeDecorator[Path]):
-    """A path as readable text; as the file system's own bytes where those are not valid text."""
+class _InColumn(TypeDecorator[_Value]):
+    """A value that is kept as text and bound to its column."""
 
     impl = Text
     cache_ok = True
@@ -41,6 +44,12 @@ class FilePath(TypeDecorator[Path]):
     def __init__(self, context: str) -> None:
         super().__init__()
         self.context = context
+
+
+class FilePath(_InColumn[Path]):
+    """A path as readable text; as the file system's own bytes where those are not valid text."""
+
+    cache_ok = True
 
     def process_bind_param(self, value: Path | None, dialect: Dialect) -> str | bytes | None:
         """Choose the form; SQLite remembers which it was."""
@@ -51,15 +60,10 @@ class FilePath(TypeDecorator[Path]):
         return None if value is None else _path_of(cipher_of(dialect), value, self.context)
 
 
-class LookupText(TypeDecorator[str]):
+class LookupText(_InColumn[str]):
     """Text that rows are found by; equal texts are kept as equal texts."""
 
-    impl = Text
     cache_ok = True
-
-    def __init__(self, context: str) -> None:
-        super().__init__()
-        self.context = context
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Seal it where the gallery is encrypted."""
@@ -73,15 +77,10 @@ class LookupText(TypeDecorator[str]):
         return cipher.from_lookup(_decoded(value), self.context.encode()).decode()
 
 
-class LookupHash(TypeDecorator[str]):
+class LookupHash(_InColumn[str]):
     """A SHA-256, lower-case hex, that rows are found by: 64 characters in a plain gallery and in an encrypted one."""
 
-    impl = Text
     cache_ok = True
-
-    def __init__(self, context: str) -> None:
-        super().__init__()
-        self.context = context
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Seal it where the gallery is encrypted."""
